@@ -1,0 +1,329 @@
+// Every setting, described where it is defined: name, unit, default, meaning, and how its text is read.
+// An environment that does not read well stops the start with one message that names every bad variable.
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { EvokeError } from '../core/errors.ts';
+
+const prefix = 'EVOKE_';
+const MiB = 1024 * 1024;
+
+/** Reads a text, or throws a plain Error that says what it should be. */
+type Reader<T> = (text: string) => T;
+
+interface Setting<T> {
+  readonly name: string;
+  readonly unit: string;
+  /** As one would write it. */
+  readonly default: string;
+  readonly meaning: string;
+  readonly read: Reader<T>;
+}
+
+const whole =
+  (min: number, max: number): Reader<number> =>
+  (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) throw new Error(`a whole number from ${min} to ${max}`);
+    return value;
+  };
+
+const amount =
+  (min: number, max: number): Reader<number> =>
+  (text) => {
+    const value = Number(text);
+    if (!/^\d+(\.\d+)?$/.test(text) || value < min || value > max) throw new Error(`a number from ${min} to ${max}`);
+    return value;
+  };
+
+const oneOf =
+  <T extends string>(...values: readonly T[]): Reader<T> =>
+  (text) => {
+    const value = values.find((candidate) => candidate === text);
+    if (value === undefined) throw new Error(`one of ${values.join(', ')}`);
+    return value;
+  };
+
+const matching =
+  (pattern: RegExp, what: string): Reader<string> =>
+  (text) => {
+    if (!pattern.test(text)) throw new Error(what);
+    return text;
+  };
+
+const loopback: Reader<string> = (text) => {
+  if (!/^(127(\.\d{1,3}){3}|::1|localhost)$/.test(text)) {
+    throw new Error('a loopback address: there is no access control yet, so nothing else is served');
+  }
+  return text;
+};
+
+const redisUrl: Reader<string> = (text) => {
+  const problem = new Error('a redis://, rediss:// or unix:// URL');
+  if (!URL.canParse(text)) throw problem;
+  if (!['redis:', 'rediss:', 'unix:'].includes(new URL(text).protocol)) throw problem;
+  return text;
+};
+
+/** `file:` and a path; from the current folder when the path is relative. Gives the path. */
+const fileStore: Reader<string> = (text) => {
+  if (text.startsWith('s3:')) throw new Error('file:PATH: S3 stores are not built yet');
+  if (text.includes(',') || text.includes('?')) throw new Error('file:PATH: several stores are not built yet');
+  if (!text.startsWith('file:') || text === 'file:') throw new Error('file:PATH');
+  return resolve(text.startsWith('file://') ? new URL(text).pathname : text.slice('file:'.length));
+};
+
+/** A setting that may stay unset: its value is then undefined. */
+interface OptionalSetting<T> extends Setting<T> {
+  readonly default: '';
+}
+
+function define<T>(setting: Setting<T>): Setting<T> {
+  return setting;
+}
+
+function defineOptional<T>(setting: Omit<Setting<T>, 'default'>): OptionalSetting<T> {
+  return { ...setting, default: '' };
+}
+
+export const settings = {
+  host: define({
+    name: 'HOST',
+    unit: 'address',
+    default: '127.0.0.1',
+    meaning: 'where the api listens',
+    read: loopback,
+  }),
+  port: define({
+    name: 'PORT',
+    unit: 'port',
+    default: '8080',
+    meaning: 'where the api listens; 0 takes a free one',
+    read: whole(0, 65535),
+  }),
+  dataDir: define({
+    name: 'DATA_DIR',
+    unit: 'path',
+    default: './data',
+    meaning: 'the folder of a one-machine service',
+    read: (text) => resolve(text),
+  }),
+  store: defineOptional({
+    name: 'STORE',
+    unit: 'URL',
+    meaning: 'where chunks are kept; DATA_DIR/store unless set',
+    read: fileStore,
+  }),
+  redisUrl: defineOptional({
+    name: 'REDIS_URL',
+    unit: 'URL',
+    meaning: 'the shared Redis; a private one is started unless set',
+    read: redisUrl,
+  }),
+  redisPrefix: define({
+    name: 'REDIS_PREFIX',
+    unit: 'name',
+    default: 'evoke',
+    meaning: 'what every key in Redis begins with',
+    read: matching(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 of A-Z a-z 0-9 _ -'),
+  }),
+  workerThreads: define({
+    name: 'WORKER_THREADS',
+    unit: 'threads',
+    default: String(availableParallelism()),
+    meaning: 'generating threads of a worker (the cores, unless said)',
+    read: whole(1, 1024),
+  }),
+  chunkSeconds: define({
+    name: 'CHUNK_SECONDS',
+    unit: 'CPU seconds',
+    default: '2',
+    meaning: 'the most a chunk of a newly declared dataset should cost',
+    read: amount(0.001, 3600),
+  }),
+  windowBytes: define({
+    name: 'WINDOW_BYTES',
+    unit: 'bytes',
+    default: String(512 * MiB),
+    meaning: 'buffers that answers under way may hold, all together',
+    read: whole(16 * MiB, 1024 * 1024 * MiB),
+  }),
+  memoryBytes: define({
+    name: 'MEMORY_BYTES',
+    unit: 'bytes',
+    default: String(256 * MiB),
+    meaning: 'hot chunks an api process keeps in memory; 0 keeps none',
+    read: whole(0, 1024 * 1024 * MiB),
+  }),
+  capacityBytes: defineOptional({
+    name: 'CAPACITY_BYTES',
+    unit: 'bytes',
+    meaning: 'what stored chunks may take; 80 % of the free space at first start unless set',
+    read: whole(MiB, Number.MAX_SAFE_INTEGER),
+  }),
+  clientRequests: define({
+    name: 'CLIENT_REQUESTS',
+    unit: 'requests',
+    default: '64',
+    meaning: 'requests one client may have in flight',
+    read: whole(1, 100000),
+  }),
+  flights: define({
+    name: 'FLIGHTS',
+    unit: 'chunks',
+    default: '4096',
+    meaning: 'chunks an api process may have ordered at a time',
+    read: whole(1, 1000000),
+  }),
+  connections: define({
+    name: 'CONNECTIONS',
+    unit: 'connections',
+    default: '4096',
+    meaning: 'connections an api process holds',
+    read: whole(1, 100000),
+  }),
+  bodyBytes: define({
+    name: 'BODY_BYTES',
+    unit: 'bytes',
+    default: String(MiB),
+    meaning: 'the largest request body',
+    read: whole(1024, 64 * MiB),
+  }),
+  waitSeconds: define({
+    name: 'WAIT_SECONDS',
+    unit: 'seconds',
+    default: '600',
+    meaning: 'how long a request waits for one chunk',
+    read: amount(0.1, 86400),
+  }),
+  stallSeconds: define({
+    name: 'STALL_SECONDS',
+    unit: 'seconds',
+    default: '120',
+    meaning: 'how long a client may take nothing of what is ready for it',
+    read: amount(1, 86400),
+  }),
+  drainSeconds: define({
+    name: 'DRAIN_SECONDS',
+    unit: 'seconds',
+    default: '10',
+    meaning: 'how long a stopping process finishes what it began',
+    read: amount(0, 3600),
+  }),
+  attempts: define({
+    name: 'ATTEMPTS',
+    unit: 'tries',
+    default: '3',
+    meaning: 'how often a chunk is tried before it counts as failed',
+    read: whole(1, 100),
+  }),
+  cpuCoreHour: define({
+    name: 'CPU_CORE_HOUR',
+    unit: 'currency per core hour',
+    default: '0.012',
+    meaning: 'price of computing',
+    read: amount(0, 1e6),
+  }),
+  waitHour: define({
+    name: 'WAIT_HOUR',
+    unit: 'currency per hour',
+    default: '0',
+    meaning: 'what an hour of waiting is worth',
+    read: amount(0, 1e6),
+  }),
+  egressGb: define({
+    name: 'EGRESS_GB',
+    unit: 'currency per GB',
+    default: '0',
+    meaning: 'price of a gigabyte sent',
+    read: amount(0, 1e6),
+  }),
+  requestPer1000: define({
+    name: 'REQUEST_PER_1000',
+    unit: 'currency per 1000 requests',
+    default: '0',
+    meaning: 'price of store requests',
+    read: amount(0, 1e6),
+  }),
+  currency: define({
+    name: 'CURRENCY',
+    unit: 'ISO 4217 code',
+    default: 'EUR',
+    meaning: 'what prices are in',
+    read: matching(/^[A-Z]{3}$/, 'three capital letters'),
+  }),
+  logLevel: define({
+    name: 'LOG_LEVEL',
+    unit: 'level',
+    default: 'info',
+    meaning: 'how much is logged',
+    read: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),
+  }),
+  noInstall: define({
+    name: 'NO_INSTALL',
+    unit: '0 or 1',
+    default: '0',
+    meaning: '1 forbids the start to install a Redis',
+    read: (text) => oneOf('0', '1')(text) === '1',
+  }),
+} as const;
+
+/** Settings of the contract that this build does not honour: naming one stops the start, so that nothing is ignored. */
+export const settingsToCome: readonly string[] = [
+  'HOLD_SECONDS',
+  'STORAGE_TB_YEAR',
+  'REPLICAS',
+  'WATTS_PER_CORE',
+  'GRAMS_CO2_PER_KWH',
+  'TOKENS',
+  'ISSUERS',
+];
+
+type Settings = typeof settings;
+type Value<S> = S extends OptionalSetting<infer T> ? T | undefined : S extends Setting<infer T> ? T : never;
+
+/** The frozen outcome: only `main` files and the command line read it, and hand slices down. */
+export type Config = { readonly [K in keyof Settings]: Value<Settings[K]> };
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @throws EvokeError BAD_SETTINGS with one message for all that is wrong. */
+export function readConfig(environment: Environment): Config {
+  const problems: string[] = [];
+  const config: Record<string, unknown> = {};
+  const known = new Set<string>();
+  for (const [key, setting] of Object.entries<Setting<unknown>>(settings)) {
+    const variable = prefix + setting.name;
+    known.add(variable);
+    // An empty variable counts as unset, as shells and service files use it.
+    const given = environment[variable] || undefined;
+    const text = given ?? setting.default;
+    if (text === '') {
+      config[key] = undefined;
+      continue;
+    }
+    try {
+      config[key] = setting.read(text);
+    } catch (error) {
+      const should = error instanceof Error ? error.message : String(error);
+      problems.push(
+        `${variable}="${given}" (${setting.unit}; default ${setting.default || 'none'}) should be ${should}`,
+      );
+    }
+  }
+  for (const variable of Object.keys(environment)) {
+    if (!variable.startsWith(prefix) || known.has(variable) || !environment[variable]) continue;
+    const name = variable.slice(prefix.length);
+    problems.push(
+      settingsToCome.includes(name)
+        ? `${variable} is not honoured yet: leave it unset`
+        : `${variable} is not a setting of Evoke`,
+    );
+  }
+  if (problems.length > 0) {
+    const count = problems.length === 1 ? 'One setting was' : `${problems.length} settings were`;
+    throw new EvokeError('BAD_SETTINGS', {
+      detail: `${count} refused:\n${problems.map((line) => `  ${line}`).join('\n')}`,
+    });
+  }
+  return Object.freeze(config) as unknown as Config;
+}

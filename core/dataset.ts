@@ -1,0 +1,71 @@
+// Datasets: a declared, immutable, named set of events 1..N of one derivation.
+import type { ChunkRef, Grid } from './chunk.ts';
+import { chunkRange } from './chunk.ts';
+import type { Derivation } from './derivation.ts';
+import { EvokeError } from './errors.ts';
+import type { EventRange } from './event-range.ts';
+import { formatEventRange } from './event-range.ts';
+
+export interface DatasetName {
+  readonly scope: string;
+  readonly name: string;
+}
+
+/** A dataset's record: created once, never changed. Everything about it that must never drift is written down here. */
+export interface Dataset extends DatasetName, Grid {
+  readonly derivation: Derivation;
+  readonly derivationId: string;
+  /** RFC 3339, UTC. */
+  readonly declaredAt: string;
+}
+
+/** A pin exempts a dataset's chunks from eviction until it expires. */
+export interface Pin extends DatasetName {
+  readonly pinnedAt: string;
+  readonly expiresAt: string;
+  readonly reason?: string;
+}
+
+const namePart = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$/;
+
+export function isNamePart(text: string): boolean {
+  return namePart.test(text);
+}
+
+/** Reads `scope:name`. @throws EvokeError MALFORMED_NAME */
+export function parseDatasetName(text: string): DatasetName {
+  const [scope, name, ...rest] = text.split(':');
+  if (scope === undefined || name === undefined || rest.length > 0) throw malformedName(text);
+  return checkDatasetName({ scope, name });
+}
+
+/** @throws EvokeError MALFORMED_NAME */
+export function checkDatasetName(name: DatasetName): DatasetName {
+  if (!isNamePart(name.scope) || !isNamePart(name.name)) throw malformedName(formatDatasetName(name));
+  return name;
+}
+
+function malformedName(text: string): EvokeError {
+  return new EvokeError('MALFORMED_NAME', {
+    detail: `"${text.slice(0, 80)}" is not a dataset's name.`,
+    hint: 'Scope and name have 1 to 200 of A-Z a-z 0-9 _ . - each, and begin with a letter, a digit or _.',
+  });
+}
+
+export function formatDatasetName(name: DatasetName): string {
+  return `${name.scope}:${name.name}`;
+}
+
+/** The chunk with this index on the dataset's grid. */
+export function chunkOf(dataset: Dataset, index: number): ChunkRef {
+  return { derivation: dataset.derivationId, batchEvents: dataset.batchEvents, range: chunkRange(dataset, index) };
+}
+
+/** @throws EvokeError BEYOND_DATASET, with the dataset's number of `events`. */
+export function checkWithin(range: EventRange, dataset: Dataset): EventRange {
+  if (range.end <= dataset.events) return range;
+  throw new EvokeError('BEYOND_DATASET', {
+    detail: `${formatEventRange(range)} reaches beyond the ${dataset.events} events of ${formatDatasetName(dataset)}.`,
+    events: dataset.events,
+  });
+}

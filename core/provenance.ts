@@ -1,0 +1,27 @@
+// Where a chunk came from: written into its trailer by the worker that made it, read by whoever asks.
+import type { Derivation } from './derivation.ts';
+
+/** Which code wrote the bytes. Chunks are compared only with chunks of the same writer. */
+export interface Provenance {
+  readonly derivation: Derivation;
+  readonly derivationId: string;
+  readonly startEvent: number;
+  readonly lastEvent: number;
+  readonly batchEvents: number;
+  /** SHA-256 of the Arrow stream alone, hex: the chunk's digest. */
+  readonly digest: string;
+  /** The format's writer and codec build. */
+  readonly writer: string;
+  readonly runtime: { readonly node: string; readonly v8: string; readonly arch: string; readonly platform: string };
+  /** The service's own version. */
+  readonly code: string;
+  readonly worker: { readonly host: string; readonly pid: number; readonly id: string };
+  /** CPU seconds of the thread that generated and encoded. */
+  readonly cpuSeconds: number;
+  readonly wallSeconds: number;
+  /** Which try this was: 1 for the first. */
+  readonly attempt: number;
+  readonly generatedAt: string;
+  /** The request that asked first. */
+  readonly requestId: string;
+}

@@ -1,0 +1,54 @@
+// The contract every generator keeps. Event i is a pure function of (derivation, i): never of the range it is
+// made in, of chunk size, thread, worker, order, time or machine.
+import type { z } from 'zod';
+import type { Column, EventColumns } from '../core/columns.ts';
+import type { JsonObject } from '../core/derivation.ts';
+import type { EventRange } from '../core/event-range.ts';
+import type { Philox } from './philox.ts';
+
+/**
+ * `exact`: the same bits on every machine (built-ins, by construction).
+ * `platform`: the same bits for one recorded executable and architecture.
+ * `statistical`: only the distributions are the same.
+ */
+export type Reproducibility = 'exact' | 'platform' | 'statistical';
+
+/** What one event costs on average, stated from measurement; sizes the chunk grid and the first cost estimates. */
+export interface EventCost {
+  readonly cpuSeconds: number;
+  /** Bytes in memory, before compression. */
+  readonly rawBytes: number;
+}
+
+/** A cross section in picobarn, with its (numerical) error. */
+export interface CrossSection {
+  readonly value: number;
+  readonly error: number;
+  readonly unit: 'pb';
+}
+
+/** Makes events of one derivation. Tables are built once, when the maker is prepared. */
+export interface EventMaker {
+  /** Events [first, end) as columns; throws EvokeError GENERATION_FAILED with `event` when one cannot be made. */
+  make(range: EventRange): EventColumns;
+}
+
+export interface Generator<P extends JsonObject = JsonObject> {
+  readonly name: string;
+  /** Changes whenever any bit of any event would. */
+  readonly version: string;
+  /** One line. */
+  readonly description: string;
+  /** A strict object; every parameter has a default, a description with its unit, and bounds within which it works. */
+  readonly parameters: z.ZodType<P>;
+  /** In the order of the record. */
+  readonly columns: readonly Column[];
+  readonly reproducibility: Reproducibility;
+  /** Whether it reads another dataset's events. */
+  readonly input: 'none' | 'required';
+  cost(parameters: P): EventCost;
+  /** Where the process has one. */
+  crossSection?(parameters: P): CrossSection;
+  /** `random` is keyed by the derivation already. */
+  prepare(parameters: P, random: Philox): EventMaker;
+}

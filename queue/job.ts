@@ -1,0 +1,50 @@
+// What one job says, read by both sides of the queue: plain data, small, and never event bytes.
+import type { ChunkRef } from '../core/chunk.ts';
+import type { Derivation } from '../core/derivation.ts';
+import type { ErrorCode } from '../core/errors.ts';
+
+export interface ChunkJob {
+  /** core/chunk.ts chunkKey: also the deduplication id. */
+  readonly key: string;
+  readonly chunk: ChunkRef;
+  readonly derivation: Derivation;
+  /** The request that asked first: goes into provenance and logs. */
+  readonly requestId: string;
+}
+
+/** A completed job's return value: the chunk is in the store. */
+export interface ChunkDone {
+  readonly key: string;
+  readonly bytes: number;
+  /** 0 when the chunk was found stored and nothing was generated. */
+  readonly cpuSeconds: number;
+  readonly generated: boolean;
+  /** Milliseconds from the start of the job until it was stored. */
+  readonly workMs: number;
+}
+
+/** Why a job failed for good, as JSON in its failedReason (the queue carries one string). */
+export interface ChunkFailed {
+  readonly key: string;
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly attempts: number;
+  /** The event number that could not be made, where known. */
+  readonly event?: number;
+}
+
+export function failedReason(failed: ChunkFailed): string {
+  return JSON.stringify(failed);
+}
+
+/** Undefined when the text is not ours: the queue's own reasons ("job stalled more than allowable limit"). */
+export function parseFailedReason(text: string): ChunkFailed | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && 'key' in value && 'code' in value
+      ? (value as ChunkFailed)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,48 @@
+// The contract of a materialization store: named objects, whole or absent. Every backend passes the suite in
+// test/store/conformance.ts; every wrapper keeps this same interface and adds one concern.
+
+/** What is known of an object without reading it. */
+export interface ObjectInfo {
+  readonly name: string;
+  readonly bytes: number;
+  /** Milliseconds since the epoch. */
+  readonly modifiedAtMs: number;
+}
+
+/**
+ * Names are `/`-separated segments of `A-Z a-z 0-9 _ . -` that do not begin with a dot; a name is never also a folder.
+ * Any method may fail with EvokeError STORE_UNAVAILABLE (retryable: down, timed out, no space); nothing else is thrown
+ * but by `verifying`, whose `get` throws CHUNK_DAMAGED for an object that it has put into quarantine.
+ */
+export interface Store {
+  /** For logs and the operator; no secrets. */
+  readonly description: string;
+
+  /**
+   * The whole object, or undefined when there is none. The bytes belong to the store and may be shared between callers:
+   * nobody writes into them or moves them to a thread.
+   */
+  get(name: string): Promise<Buffer | undefined>;
+
+  head(name: string): Promise<ObjectInfo | undefined>;
+
+  /**
+   * Stores the concatenation of `parts` under the name. When it returns, the object is durable and readers see all of it;
+   * if it throws, they see what was there before. Concurrent puts: one of them wins, whole.
+   * With `ifAbsent` an existing object stays as it is. Returns whether this call's bytes are the ones stored.
+   */
+  put(name: string, parts: readonly Uint8Array[], options?: { ifAbsent?: boolean }): Promise<boolean>;
+
+  /** Returns whether there was something to delete. */
+  delete(name: string): Promise<boolean>;
+
+  /**
+   * Up to `limit` (default and maximum 1000) objects whose name begins with `prefix` (ends with `/` or is empty), sorted by name
+   * in byte order, after the name `after`. A page shorter than the limit is the last. Unfinished writes are never listed.
+   */
+  list(prefix: string, options?: { after?: string; limit?: number }): Promise<ObjectInfo[]>;
+
+  close(): Promise<void>;
+}
+
+export const listLimitMax = 1000;
