@@ -1,0 +1,151 @@
+// Room for chunks: reserved before they are written, made where there is none by evicting the least recently used chunk that
+// may go. The book of what is used is shared by all workers and may be lost at any time; the store is the truth.
+import { randomUUID } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { type ChunkRef, chunkKey, parseChunkKey } from '../core/chunk.ts';
+import type { Clock } from '../core/clock.ts';
+import { EvokeError } from '../core/errors.ts';
+import type { UsageBook, UsageEntry } from '../core/usage-book.ts';
+import type { Chunks } from './chunks.ts';
+import type { Evictor } from './eviction.ts';
+
+/** Room promised to a chunk being made. Either settle or release it; released when settled, releasing does nothing. */
+export interface Reservation {
+  settle(chunk: ChunkRef, bytes: number): Promise<void>;
+  release(): Promise<void>;
+}
+
+export interface CapacityParts {
+  readonly book: UsageBook;
+  readonly chunks: Chunks;
+  readonly evictor: Evictor;
+  readonly capacityBytes: number;
+  readonly clock: Clock;
+}
+
+/** Chunks looked at together. */
+const candidatesAtOnce = 256;
+/** Looks of one reservation for room: it gives up where others would only wait for it. */
+const looksMax = 64;
+/** How long a chunk that may not go is not asked about again. */
+const keptMs = 60_000;
+const keptMax = 20_000;
+
+export class Capacity {
+  readonly #parts: CapacityParts;
+  /** Chunks found to be pinned or fossils, with the time. */
+  readonly #kept = new LRUCache<string, number>({ max: keptMax });
+  /** One looks for room at a time: several at once would evict several times what is needed. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: CapacityParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws EvokeError STORE_UNAVAILABLE when there is no room and nothing that may be evicted */
+  async reserve(bytes: number): Promise<Reservation> {
+    const id = randomUUID();
+    // Free room needs no turn.
+    if ((await this.#ask(id, bytes)) === 'reserved') return this.#reservation(id);
+    const turn = this.#turn.then(() => this.#reserveWithEviction(id, bytes));
+    this.#turn = turn.catch(() => undefined);
+    await turn;
+    return this.#reservation(id);
+  }
+
+  async #reserveWithEviction(id: string, bytes: number): Promise<void> {
+    for (let look = 0; look < looksMax; look++) {
+      const answer = await this.#ask(id, bytes);
+      if (answer === 'reserved') return;
+      if (answer === 'unknown') await this.#rebuild();
+      else if (!(await this.#makeRoom(bytes))) break;
+    }
+    throw new EvokeError('STORE_UNAVAILABLE', {
+      detail: 'The store is full and nothing may be evicted.',
+      hint: 'Evict or unpin datasets, or raise EVOKE_CAPACITY_BYTES.',
+    });
+  }
+
+  #ask(id: string, bytes: number): Promise<'reserved' | 'full' | 'unknown'> {
+    return this.#parts.book.reserve(id, bytes, this.#parts.capacityBytes);
+  }
+
+  #reservation(id: string): Reservation {
+    const { book } = this.#parts;
+    let open = true;
+    return {
+      async settle(chunk, bytes) {
+        await book.settle(id, chunkKey(chunk), bytes);
+        open = false;
+      },
+      async release() {
+        if (!open) return;
+        open = false;
+        await book.release(id);
+      },
+    };
+  }
+
+  /** First start, or the book was lost: the time of writing is the best known time of use. */
+  #rebuild(): Promise<void> {
+    return this.#parts.book.rebuild(entriesOf(this.#parts.chunks));
+  }
+
+  /** Evicts from among the oldest until `bytes` fit. False when there is nothing left to look at. */
+  async #makeRoom(bytes: number): Promise<boolean> {
+    const { book, clock, capacityBytes } = this.#parts;
+    if (bytes > capacityBytes) return false;
+    let missing = await this.#missing(bytes);
+    const candidates = await book.oldest(candidatesAtOnce);
+    const passedOver: string[] = [];
+    let gone = 0;
+    try {
+      for (const { key } of candidates) {
+        if (missing <= 0) break;
+        // Before the try: a chunk whose eviction fails is passed over next time, so that others are reached.
+        passedOver.push(key);
+        if (this.#isKept(key)) continue;
+        const outcome = await this.#evict(key);
+        if (outcome === 'kept') continue;
+        passedOver.pop();
+        gone++;
+        // What others had taken already gave its room back in the book only.
+        missing = outcome === undefined ? await this.#missing(bytes) : missing - outcome;
+      }
+    } finally {
+      // They go to the end of the line; otherwise, enough of them would hide everything younger from every look.
+      const usedAtMs = clock.now();
+      if (passedOver.length > 0) await book.touch(passedOver.map((key) => ({ key, usedAtMs })));
+    }
+    return gone > 0 || missing <= 0 || candidates.length === candidatesAtOnce;
+  }
+
+  /** How much must go before `bytes` fit. */
+  async #missing(bytes: number): Promise<number> {
+    const usage = await this.#parts.book.usage();
+    return usage === undefined ? 0 : usage.usedBytes + usage.reservedBytes + bytes - this.#parts.capacityBytes;
+  }
+
+  #isKept(key: string): boolean {
+    const keptAt = this.#kept.get(key);
+    return keptAt !== undefined && this.#parts.clock.now() - keptAt < keptMs;
+  }
+
+  /** The bytes freed; undefined when the chunk was gone already, for example taken by another worker. */
+  async #evict(key: string): Promise<number | undefined | 'kept'> {
+    const { evictor, clock } = this.#parts;
+    try {
+      return await evictor.evict(parseChunkKey(key));
+    } catch (error) {
+      if (!(error instanceof EvokeError) || (error.code !== 'PINNED' && error.code !== 'FOSSIL')) throw error;
+      this.#kept.set(key, clock.now());
+      return 'kept';
+    }
+  }
+}
+
+async function* entriesOf(chunks: Chunks): AsyncGenerator<UsageEntry> {
+  for await (const { chunk, bytes, modifiedAtMs } of chunks.all()) {
+    yield { key: chunkKey(chunk), bytes, usedAtMs: modifiedAtMs };
+  }
+}

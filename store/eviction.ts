@@ -1,0 +1,116 @@
+// Who may be evicted, and in which order of steps: nothing pinned, nothing that cannot be made again, and the digest is
+// written down before the bytes go, so that what comes back can be compared. Eviction by the API and for room obey the same.
+import { type ChunkRef, chunkCount, chunkKey, chunkRange, chunksInside } from '../core/chunk.ts';
+import { type Dataset, formatDatasetName } from '../core/dataset.ts';
+import { EvokeError } from '../core/errors.ts';
+import type { EventRange } from '../core/event-range.ts';
+import type { UsageBook } from '../core/usage-book.ts';
+import type { Catalog } from './catalog.ts';
+import { type Chunks, isOnGrid } from './chunks.ts';
+
+export interface EvictorParts {
+  readonly chunks: Chunks;
+  readonly catalog: Catalog;
+  /** Whether a registered generator makes this dataset's events, bit for bit. */
+  readonly canRemake: (dataset: Dataset) => boolean;
+  /** Told what is gone. A book that cannot be reached is not waited for: it notices when it next offers the chunk. */
+  readonly book: Pick<UsageBook, 'forget'>;
+  /** Told when a chunk's digest differs from the one recorded for the same writer. */
+  readonly onDifferent?: (chunk: ChunkRef) => void;
+}
+
+export class Evictor {
+  readonly #parts: EvictorParts;
+
+  constructor(parts: EvictorParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Makes a chunk virtual again. Returns the bytes freed; undefined when it was gone already, or damaged and is in quarantine.
+   * @throws EvokeError PINNED, FOSSIL, STORE_UNAVAILABLE; the chunk is then still there
+   */
+  async evict(chunk: ChunkRef): Promise<number | undefined> {
+    await this.#checkRemakeable(chunk);
+    if (await this.#parts.catalog.isPinned(chunk)) throw pinned(`Chunk ${chunkKey(chunk)}`);
+    return this.#remove(chunk);
+  }
+
+  /**
+   * Makes the dataset's stored chunks virtual again that lie wholly inside the range (all of them, without one). Either
+   * all may go, or none goes; a failure of the store in the middle leaves the rest, and asking again finishes it.
+   * @throws EvokeError PINNED, FOSSIL, STORE_UNAVAILABLE
+   */
+  async evictSpan(dataset: Dataset, range?: EventRange): Promise<{ chunks: number; bytes: number }> {
+    const { catalog, canRemake } = this.#parts;
+    if (await catalog.isPinnedNow(dataset)) throw pinned(formatDatasetName(dataset));
+    if (!canRemake(dataset)) throw fossil(formatDatasetName(dataset));
+    await this.#checkNotPinnedByOthers(dataset, range);
+    let chunks = 0;
+    let bytes = 0;
+    for await (const { chunk } of this.#stored(dataset, range)) {
+      const freed = await this.#remove(chunk);
+      if (freed === undefined) continue;
+      chunks++;
+      bytes += freed;
+    }
+    return { chunks, bytes };
+  }
+
+  async #remove(chunk: ChunkRef): Promise<number | undefined> {
+    const { chunks, onDifferent } = this.#parts;
+    const stored = await chunks.inspect(chunk);
+    if (stored === undefined) {
+      await this.#forget(chunk, 0);
+      return undefined;
+    }
+    if ((await chunks.recordDigest(chunk, stored.provenance)) === 'different') onDifferent?.(chunk);
+    const removed = await chunks.delete(chunk);
+    await this.#forget(chunk, stored.bytes);
+    return removed ? stored.bytes : undefined;
+  }
+
+  async #forget(chunk: ChunkRef, bytes: number): Promise<void> {
+    await this.#parts.book.forget(chunkKey(chunk), bytes).catch(() => undefined);
+  }
+
+  async #checkRemakeable(chunk: ChunkRef): Promise<void> {
+    const datasets = await this.#parts.catalog.datasetsSharing(chunk.derivation, chunk.batchEvents);
+    if (!datasets.some((dataset) => this.#parts.canRemake(dataset))) throw fossil(`Chunk ${chunkKey(chunk)}`);
+  }
+
+  /** Another dataset of the same derivation may have some of the chunks and be pinned. */
+  async #checkNotPinnedByOthers(dataset: Dataset, range: EventRange | undefined): Promise<void> {
+    const { catalog } = this.#parts;
+    for (const other of await catalog.datasetsSharing(dataset.derivationId, dataset.batchEvents)) {
+      if (!(await catalog.isPinnedNow(other))) continue;
+      for await (const { chunk } of this.#stored(dataset, range)) {
+        if (isOnGrid(chunk.range, other))
+          throw pinned(`Chunk ${chunkKey(chunk)}, shared with ${formatDatasetName(other)},`);
+      }
+    }
+  }
+
+  async *#stored(dataset: Dataset, range: EventRange | undefined) {
+    const span = range === undefined ? { first: 0, end: chunkCount(dataset) } : chunksInside(range, dataset);
+    if (span.first >= span.end) return;
+    const inside = { first: chunkRange(dataset, span.first).first, end: chunkRange(dataset, span.end - 1).end };
+    for await (const stored of this.#parts.chunks.list(dataset.derivationId, dataset.batchEvents, inside)) {
+      if (isOnGrid(stored.chunk.range, dataset)) yield stored;
+    }
+  }
+}
+
+function pinned(what: string): EvokeError {
+  return new EvokeError('PINNED', {
+    detail: `${what} is pinned.`,
+    hint: 'Remove the pin first, or wait until it expires.',
+  });
+}
+
+function fossil(what: string): EvokeError {
+  return new EvokeError('FOSSIL', {
+    detail: `${what} cannot be made again: no generator of this service makes the same bits.`,
+    hint: 'A build that carries the generator and version of its derivation may evict it.',
+  });
+}

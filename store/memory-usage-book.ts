@@ -1,0 +1,80 @@
+// The usage book of one process: for tests, and the measure for the shared one.
+import { type Clock, systemClock } from '../core/clock.ts';
+import type { UsageBook, UsageEntry } from '../core/usage-book.ts';
+
+/** Longer than making and writing any chunk takes; a dead worker's promise stands in nobody's way for longer than this. */
+const reservationMs = 10 * 60_000;
+
+export class MemoryUsageBook implements UsageBook {
+  readonly #clock: Clock;
+  readonly #reservations = new Map<string, { readonly bytes: number; readonly until: number }>();
+  readonly #chunks = new Map<string, UsageEntry>();
+  /** Whether a listing was taken in. */
+  #known = false;
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
+
+  async reserve(id: string, bytes: number, capacityBytes: number): Promise<'reserved' | 'full' | 'unknown'> {
+    if (!this.#known) return 'unknown';
+    this.#reservations.delete(id);
+    if (this.#usedBytes() + this.#reservedBytes() + bytes > capacityBytes) return 'full';
+    this.#reservations.set(id, { bytes, until: this.#clock.now() + reservationMs });
+    return 'reserved';
+  }
+
+  async settle(id: string, key: string, bytes: number): Promise<void> {
+    this.#reservations.delete(id);
+    this.#chunks.set(key, { key, bytes, usedAtMs: this.#clock.now() });
+  }
+
+  async release(id: string): Promise<void> {
+    this.#reservations.delete(id);
+  }
+
+  async oldest(count: number): Promise<{ key: string }[]> {
+    return [...this.#chunks.values()]
+      .sort((a, b) => a.usedAtMs - b.usedAtMs)
+      .slice(0, count)
+      .map(({ key }) => ({ key }));
+  }
+
+  async forget(key: string): Promise<void> {
+    this.#chunks.delete(key);
+  }
+
+  /** What is recorded already is newer than the listing, and stays. */
+  async rebuild(entries: AsyncIterable<UsageEntry>): Promise<void> {
+    for await (const entry of entries) {
+      if (!this.#chunks.has(entry.key)) this.#chunks.set(entry.key, entry);
+    }
+    this.#known = true;
+  }
+
+  async touch(entries: readonly { readonly key: string; readonly usedAtMs: number }[]): Promise<void> {
+    for (const { key, usedAtMs } of entries) {
+      const entry = this.#chunks.get(key);
+      if (entry !== undefined && usedAtMs > entry.usedAtMs) this.#chunks.set(key, { ...entry, usedAtMs });
+    }
+  }
+
+  async usage(): Promise<{ usedBytes: number; reservedBytes: number } | undefined> {
+    return this.#known ? { usedBytes: this.#usedBytes(), reservedBytes: this.#reservedBytes() } : undefined;
+  }
+
+  #usedBytes(): number {
+    let sum = 0;
+    for (const { bytes } of this.#chunks.values()) sum += bytes;
+    return sum;
+  }
+
+  #reservedBytes(): number {
+    let sum = 0;
+    for (const [id, { bytes, until }] of this.#reservations) {
+      if (until <= this.#clock.now()) this.#reservations.delete(id);
+      else sum += bytes;
+    }
+    return sum;
+  }
+}

@@ -1,0 +1,76 @@
+// Records: small JSON objects of the store, legible for people. What does not read as the record it should be is
+// STORE_UNAVAILABLE for whoever needs it, and troubles nobody else.
+import { z } from 'zod';
+import type { Dataset, Pin } from '../core/dataset.ts';
+import { isNamePart } from '../core/dataset.ts';
+import { derivationId } from '../core/derivation.ts';
+import type { Store } from './store.ts';
+import { damagedRecord } from './unavailable.ts';
+
+const hexId = z.string().regex(/^[0-9a-f]{64}$/);
+const namePart = z.string().refine(isNamePart);
+const time = z.iso.datetime();
+const count = z.int().min(1);
+
+// Fields that a later version adds are let through everywhere.
+
+/** A dataset, with the id that its derivation really has: a record that contradicts itself is damaged. */
+export const datasetRecord: z.ZodType<Dataset> = z
+  .looseObject({
+    scope: namePart,
+    name: namePart,
+    derivation: z.looseObject({
+      generator: z.string(),
+      version: z.string(),
+      parameters: z.record(z.string(), z.json()),
+      seed: z.int().min(0),
+      input: z.exactOptional(hexId),
+    }),
+    derivationId: hexId,
+    events: count,
+    chunkEvents: count,
+    batchEvents: count,
+    declaredAt: time,
+  })
+  .refine((dataset) => derivationId(dataset.derivation) === dataset.derivationId, {
+    path: ['derivationId'],
+    message: 'is not the id of the derivation',
+  });
+
+export const pinRecord: z.ZodType<Pin> = z.looseObject({
+  scope: namePart,
+  name: namePart,
+  pinnedAt: time,
+  expiresAt: time,
+  reason: z.exactOptional(z.string()),
+});
+
+export const storeRecord = z.looseObject({ id: z.uuid() });
+
+export const capacityRecord = z.looseObject({ capacityBytes: count });
+
+/** @throws EvokeError STORE_UNAVAILABLE when the store fails, or what it holds is no such record. */
+export async function readRecord<T>(store: Store, name: string, record: z.ZodType<T>): Promise<T | undefined> {
+  const bytes = await store.get(name);
+  if (bytes === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    throw damagedRecord(name, error);
+  }
+  const { success, data, error } = record.safeParse(value);
+  if (success) return data;
+  const [issue] = error.issues;
+  throw damagedRecord(name, `/${issue?.path.join('/') ?? ''}: ${issue?.message ?? 'not a record'}`);
+}
+
+/** Returns whether the record is stored: with `ifAbsent`, one that is there already stays. */
+export function writeRecord(
+  store: Store,
+  name: string,
+  value: object,
+  options?: { ifAbsent?: boolean },
+): Promise<boolean> {
+  return store.put(name, [Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`)], options);
+}

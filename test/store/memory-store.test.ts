@@ -1,0 +1,4 @@
+import { MemoryStore } from '../../store/memory-store.ts';
+import { storeSuite } from './conformance.ts';
+
+storeSuite('memory', async () => new MemoryStore());
