@@ -237,13 +237,6 @@ export const settings = {
     meaning: 'price of a gigabyte sent',
     read: amount(0, 1e6),
   }),
-  requestPer1000: define({
-    name: 'REQUEST_PER_1000',
-    unit: 'currency per 1000 requests',
-    default: '0',
-    meaning: 'price of store requests',
-    read: amount(0, 1e6),
-  }),
   currency: define({
     name: 'CURRENCY',
     unit: 'ISO 4217 code',
@@ -271,6 +264,7 @@ export const settings = {
 export const settingsToCome: readonly string[] = [
   'HOLD_SECONDS',
   'STORAGE_TB_YEAR',
+  'REQUEST_PER_1000',
   'REPLICAS',
   'WATTS_PER_CORE',
   'GRAMS_CO2_PER_KWH',

@@ -23,8 +23,8 @@ export interface UsageBook {
   release(id: string): Promise<void>;
   /** The least recently used chunks, the oldest first. */
   oldest(count: number): Promise<{ key: string }[]>;
-  /** The chunk is gone. `bytes` counts where the book does not know its size. */
-  forget(key: string, bytes: number): Promise<void>;
+  /** The chunk is gone. */
+  forget(key: string): Promise<void>;
   /** Takes a listing of the store in; what settles meanwhile stays. From then on the book is known. */
   rebuild(entries: AsyncIterable<UsageEntry>): Promise<void>;
   /** Later uses of chunks; chunks that the book does not know are ignored, and so is a use before the recorded one. */

@@ -61,17 +61,17 @@ export class Evictor {
     const { chunks, onDifferent } = this.#parts;
     const stored = await chunks.inspect(chunk);
     if (stored === undefined) {
-      await this.#forget(chunk, 0);
+      await this.#forget(chunk);
       return undefined;
     }
     if ((await chunks.recordDigest(chunk, stored.provenance)) === 'different') onDifferent?.(chunk);
     const removed = await chunks.delete(chunk);
-    await this.#forget(chunk, stored.bytes);
+    await this.#forget(chunk);
     return removed ? stored.bytes : undefined;
   }
 
-  async #forget(chunk: ChunkRef, bytes: number): Promise<void> {
-    await this.#parts.book.forget(chunkKey(chunk), bytes).catch(() => undefined);
+  async #forget(chunk: ChunkRef): Promise<void> {
+    await this.#parts.book.forget(chunkKey(chunk)).catch(() => undefined);
   }
 
   async #checkRemakeable(chunk: ChunkRef): Promise<void> {

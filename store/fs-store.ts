@@ -16,11 +16,18 @@ const unfinished = /^\.[0-9a-f-]{36}\.part$/;
 /** Folders known to be durable: one call to the system less for every put. */
 const foldersMax = 10_000;
 
+/** Folders whose names are remembered between two pages of a listing, so that a long one is not read again for every page. */
+const listingsMax = 4;
+/** What other processes add meanwhile may be missing from a listing that began before, but not for longer than this. */
+const listingMsMax = 5_000;
+
 export class FsStore implements Store {
   readonly description: string;
   readonly #root: string;
   readonly #files: FileLayer;
   readonly #folders = new LRUCache<string, Promise<void>>({ max: foldersMax });
+  /** By the name that a page ended with: the folder that the next page goes on in. */
+  readonly #listings = new LRUCache<string, Listing>({ max: listingsMax, ttl: listingMsMax });
 
   constructor(folder: string, files: FileLayer = nodeFiles) {
     this.#root = resolve(folder);
@@ -60,6 +67,8 @@ export class FsStore implements Store {
     } catch (error) {
       await this.#discard(temporary);
       throw unavailable(error, 'write');
+    } finally {
+      this.#listings.clear();
     }
   }
 
@@ -91,10 +100,13 @@ export class FsStore implements Store {
         page.push(...found.filter((info) => info !== undefined));
         names = [];
       };
-      for await (const name of this.#names(prefix, options.after ?? '')) {
+      for await (const { name, listing } of this.#names(prefix, options.after ?? '')) {
         names.push(name);
         if (page.length + names.length === limit) await take();
-        if (page.length === limit) return page;
+        if (page.length === limit) {
+          this.#listings.set(name, listing);
+          return page;
+        }
       }
       await take();
       return page;
@@ -232,11 +244,16 @@ export class FsStore implements Store {
   }
 
   /** Names of objects after `after`, in byte order, reading no folder that lies wholly before it. */
-  async *#names(prefix: string, after: string): AsyncGenerator<string> {
-    for (const entry of await this.#entries(prefix)) {
+  async *#names(prefix: string, after: string): AsyncGenerator<{ name: string; listing: Listing }> {
+    const listing = await this.#listing(prefix, after);
+    const { entries } = listing;
+    const next = lowerBound(entries, (entry) => prefix + entry > after);
+    // Only the entry just before can be a folder that `after` lies in.
+    for (let i = Math.max(0, next - 1); i < entries.length; i++) {
+      const entry = entries[i] as string;
       const name = prefix + entry;
       if (!entry.endsWith('/')) {
-        if (name > after) yield name;
+        if (name > after) yield { name, listing };
       } else if (name.length <= nameBytesMax && (name > after || after.startsWith(name))) {
         yield* this.#names(name, after);
       }
@@ -244,15 +261,18 @@ export class FsStore implements Store {
   }
 
   /** What a folder holds, the names of folders with their `/`: sorted like this, whole names are in order too. */
-  async #entries(prefix: string): Promise<string[]> {
+  async #listing(prefix: string, after: string): Promise<Listing> {
+    const known = this.#listings.get(after);
+    if (known?.prefix === prefix) return known;
     try {
-      const entries = await this.#files.list(join(this.#root, prefix));
-      return entries
+      const found = await this.#files.list(join(this.#root, prefix));
+      const entries = found
         .filter((entry) => isSegment(entry.name))
         .map((entry) => (entry.kind === 'folder' ? `${entry.name}/` : entry.name))
         .sort();
+      return { prefix, entries };
     } catch (error) {
-      if (isAbsence(error)) return [];
+      if (isAbsence(error)) return { prefix, entries: [] };
       throw error;
     }
   }
@@ -274,6 +294,23 @@ export class FsStore implements Store {
     }
     return removed;
   }
+}
+
+interface Listing {
+  readonly prefix: string;
+  readonly entries: readonly string[];
+}
+
+/** The first index whose entry passes; the entries that pass are the last ones. */
+function lowerBound(entries: readonly string[], passes: (entry: string) => boolean): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (passes(entries[middle] as string)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function temporaryName(path: string): string {

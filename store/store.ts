@@ -39,6 +39,7 @@ export interface Store {
   /**
    * Up to `limit` (default and maximum 1000) objects whose name begins with `prefix` (ends with `/` or is empty), sorted by name
    * in byte order, after the name `after`. A page shorter than the limit is the last. Unfinished writes are never listed.
+   * A page that goes on where another ended may miss what another process added in the seconds between them.
    */
   list(prefix: string, options?: { after?: string; limit?: number }): Promise<ObjectInfo[]>;
 

@@ -209,6 +209,20 @@ test('a page reads neither the folders before it nor the files behind it', async
   expect(steps).toEqual(['list /', 'list /b/', 'info /b/4', 'info /b/5']);
 });
 
+test('a listing page by page reads its folder once, and sees what this store itself adds meanwhile', async () => {
+  const { store, steps } = await recording();
+  for (const name of ['a', 'b', 'c', 'd', 'f']) await store.put(`x/${name}`, [content]);
+  steps.length = 0;
+  const names = async (after?: string) =>
+    (await store.list('x/', { limit: 2, ...(after && { after }) })).map((info) => info.name);
+  expect(await names()).toEqual(['x/a', 'x/b']);
+  expect(await names('x/b')).toEqual(['x/c', 'x/d']);
+  expect(await names('x/d')).toEqual(['x/f']);
+  expect(steps.filter((step) => step.startsWith('list '))).toEqual(['list /x/']);
+  await store.put('x/e', [content]);
+  expect(await names('x/d')).toEqual(['x/e', 'x/f']);
+});
+
 test('hidden and foreign files are not objects', async () => {
   const root = await temporaryFolder();
   const store = new FsStore(root);

@@ -104,8 +104,8 @@ export function usageBookSuite(name: string, make: () => Promise<BookUnderTest>)
 
   test(`${name}: a forgotten chunk takes no room, and forgetting it again changes nothing`, async () => {
     const { book } = await known(10, 20);
-    await book.forget(key(1), 10);
-    await book.forget(key(1), 10);
+    await book.forget(key(1));
+    await book.forget(key(1));
     expect(await book.usage()).toEqual({ usedBytes: 20, reservedBytes: 0 });
     expect(await oldest(book)).toEqual([key(2)]);
   });
