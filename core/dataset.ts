@@ -1,6 +1,7 @@
 // Datasets: a declared, immutable, named set of events 1..N of one derivation.
 import type { ChunkRef, Grid } from './chunk.ts';
 import { chunkRange } from './chunk.ts';
+import type { Column } from './columns.ts';
 import type { Derivation } from './derivation.ts';
 import { EvokeError } from './errors.ts';
 import type { EventRange } from './event-range.ts';
@@ -11,10 +12,22 @@ export interface DatasetName {
   readonly name: string;
 }
 
-/** A dataset's record: created once, never changed. Everything about it that must never drift is written down here. */
+/**
+ * How far the same derivation gives the same bytes again. `exact`: on every machine (built-ins, by construction);
+ * `platform`: for one recorded executable and architecture; `statistical`: only the distributions are the same.
+ */
+export type Reproducibility = 'exact' | 'platform' | 'statistical';
+
+/**
+ * A dataset's record: created once, never changed. Everything about it that must never drift is written down here, so that
+ * what is stored can be served, and shown, when the generator that made it is long gone.
+ */
 export interface Dataset extends DatasetName, Grid {
   readonly derivation: Derivation;
   readonly derivationId: string;
+  /** In the order of the record. */
+  readonly columns: readonly Column[];
+  readonly reproducibility: Reproducibility;
   /** RFC 3339, UTC. */
   readonly declaredAt: string;
 }

@@ -1,6 +1,6 @@
 // How a dataset is cut into chunks and record batches: resolved once, when it is declared, and never again.
 import type { Grid } from './chunk.ts';
-import { EvokeError } from './errors.ts';
+import { EvokeError, type FieldError } from './errors.ts';
 
 /** A chunk is held whole in memory by whoever makes or serves it. */
 export const chunkRawBytesMax = 8 * 1024 * 1024;
@@ -26,21 +26,28 @@ export interface GridRequest {
 export function resolveGrid(request: GridRequest): Grid {
   const { events, cpuSeconds, rawBytes, chunkSeconds } = request;
   const eventsInChunk = Math.floor(chunkRawBytesMax / rawBytes);
-  if (request.chunkEvents !== undefined && request.chunkEvents > Math.max(1, eventsInChunk)) {
+  const tooLarge = request.chunkEvents === undefined ? undefined : chunkTooLarge(request.chunkEvents, rawBytes);
+  if (tooLarge !== undefined) {
     throw new EvokeError('INVALID_DECLARATION', {
       detail: 'The declaration was refused: chunkEvents is too large.',
-      errors: [
-        {
-          path: '/chunkEvents',
-          message: `${request.chunkEvents} events would take about ${Math.ceil(request.chunkEvents * rawBytes)} bytes; a chunk holds ${chunkRawBytesMax} bytes, so at most ${Math.max(1, eventsInChunk)} events`,
-        },
-      ],
+      errors: [tooLarge],
     });
   }
   const affordable = cpuSeconds > 0 ? Math.floor(chunkSeconds / cpuSeconds) : eventsInChunk;
   const chunkEvents = request.chunkEvents ?? powerOfTwoWithin(Math.min(affordable, eventsInChunk));
   const batchEvents = powerOfTwoWithin(Math.min(chunkEvents, Math.floor(batchRawBytesMax / rawBytes)));
   return { events, chunkEvents, batchEvents };
+}
+
+/** How a chunk of so many events, of so many raw bytes each, is refused; undefined where it is not. */
+export function chunkTooLarge(chunkEvents: number, rawBytes: number): FieldError | undefined {
+  const eventsMax = Math.max(1, Math.floor(chunkRawBytesMax / rawBytes));
+  if (chunkEvents <= eventsMax) return undefined;
+  const bytes = Math.ceil(chunkEvents * rawBytes);
+  return {
+    path: '/chunkEvents',
+    message: `${chunkEvents} events would take about ${bytes} bytes; a chunk holds ${chunkRawBytesMax} bytes, so at most ${eventsMax} events`,
+  };
 }
 
 /** The largest power of two that is at most n; 1 for anything smaller. By doubling: exact for every safe integer. */

@@ -1,6 +1,9 @@
 // Where a chunk came from: written into its trailer by the worker that made it, read by whoever asks.
 import type { Derivation } from './derivation.ts';
 
+/** What is known of a chunk's making before it begins: who makes it, and for whom. */
+export type Origin = Pick<Provenance, 'code' | 'worker' | 'attempt' | 'requestId'>;
+
 /** Which code wrote the bytes. Chunks are compared only with chunks of the same writer. */
 export interface Provenance {
   readonly derivation: Derivation;

@@ -1,5 +1,5 @@
 // Writes a chunk as an Arrow stream, batch by batch. Its bytes are a function of the events and of the writer's identity.
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -52,13 +52,17 @@ export class ChunkWriter {
     this.#parts.push(encodeBatch(this.#columns, batch));
   }
 
-  /** The whole stream, in memory of its own so that it can be moved, and its SHA-256 in hex. */
-  finish(): { stream: Uint8Array<ArrayBuffer>; digest: string } {
+  /**
+   * The whole stream, in memory of its own so that it can be moved, and its SHA-256 in hex; `hash` has taken the stream in
+   * and can go on with what follows it.
+   */
+  finish(): { stream: Uint8Array<ArrayBuffer>; digest: string; hash: Hash } {
     if (this.#parts.length !== this.#batches.length + 1) {
       throw new EvokeError('INTERNAL', { detail: `Chunk ${formatEventRange(this.#chunk.range)} is not complete.` });
     }
     const stream = concatenated([...this.#parts, endMarker]);
-    return { stream, digest: createHash('sha256').update(stream).digest('hex') };
+    const hash = createHash('sha256').update(stream);
+    return { stream, digest: hash.copy().digest('hex'), hash };
   }
 }
 

@@ -2,16 +2,10 @@
 // made in, of chunk size, thread, worker, order, time or machine.
 import type { z } from 'zod';
 import type { Column, EventColumns } from '../core/columns.ts';
+import type { Reproducibility } from '../core/dataset.ts';
 import type { JsonObject } from '../core/derivation.ts';
 import type { EventRange } from '../core/event-range.ts';
 import type { Philox } from './philox.ts';
-
-/**
- * `exact`: the same bits on every machine (built-ins, by construction).
- * `platform`: the same bits for one recorded executable and architecture.
- * `statistical`: only the distributions are the same.
- */
-export type Reproducibility = 'exact' | 'platform' | 'statistical';
 
 /** What one event costs on average, stated from measurement; sizes the chunk grid and the first cost estimates. */
 export interface EventCost {

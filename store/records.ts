@@ -12,6 +12,14 @@ const namePart = z.string().refine(isNamePart);
 const time = z.iso.datetime();
 const count = z.int().min(1);
 
+const column = z.looseObject({
+  name: z.string(),
+  type: z.enum(['int32', 'uint32', 'uint64', 'float32', 'float64']),
+  countedBy: z.exactOptional(z.string()),
+  unit: z.string(),
+  description: z.string(),
+});
+
 // Fields that a later version adds are let through everywhere.
 
 /** A dataset, with the id that its derivation really has: a record that contradicts itself is damaged. */
@@ -27,6 +35,8 @@ export const datasetRecord: z.ZodType<Dataset> = z
       input: z.exactOptional(hexId),
     }),
     derivationId: hexId,
+    columns: z.array(column).min(1),
+    reproducibility: z.enum(['exact', 'platform', 'statistical']),
     events: count,
     chunkEvents: count,
     batchEvents: count,

@@ -10,6 +10,8 @@ const dataset: Dataset = {
   batchEvents: 128,
   derivation: { generator: 'ee_mumu', version: '1.0.0', parameters: {}, seed: 1 },
   derivationId: 'cd'.repeat(32),
+  columns: [{ name: 'event', type: 'uint64', unit: '1', description: 'event number' }],
+  reproducibility: 'exact',
   declaredAt: '2026-01-01T00:00:00.000Z',
 };
 

@@ -23,6 +23,8 @@ export function aDataset(fields: Partial<Dataset> = {}): Dataset {
     name: 'numbers',
     derivation,
     derivationId: derivationId(derivation),
+    columns,
+    reproducibility: 'exact',
     events: 1000,
     chunkEvents: 64,
     batchEvents: 32,
