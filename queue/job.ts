@@ -48,3 +48,16 @@ export function parseFailedReason(text: string): ChunkFailed | undefined {
     return undefined;
   }
 }
+
+/** Why the job for this chunk failed, in our words also where the queue itself gave it up. */
+export function failureOf(key: string, reason: string | undefined): ChunkFailed {
+  const ours = reason === undefined ? undefined : parseFailedReason(reason);
+  if (ours !== undefined) return ours;
+  // The attempts are not known then: at least one.
+  return {
+    key,
+    code: 'GENERATION_FAILED',
+    detail: `The queue gave the chunk up: ${reason ?? 'no reason'}.`,
+    attempts: 1,
+  };
+}

@@ -1,0 +1,159 @@
+// Fulfils one order: looks whether the chunk is stored already, has room promised, makes it on a thread, seals and stores
+// it, and afterwards writes its digest down. Knows the store and the threads, and nothing of the queue.
+import { type ChunkRef, chunkKey } from '../core/chunk.ts';
+import { derivationId } from '../core/derivation.ts';
+import { EvokeError, messageOf } from '../core/errors.ts';
+import { eventsIn } from '../core/event-range.ts';
+import type { Log } from '../core/log.ts';
+import type { Origin } from '../core/provenance.ts';
+import { arrowWriter } from '../formats/arrow-writer.ts';
+import type { GeneratorRegistry } from '../generators/registry.ts';
+import type { ChunkDone, ChunkJob } from '../queue/job.ts';
+import type { Chunks } from '../store/chunks.ts';
+import type { WorkerCounters } from './counters.ts';
+import type { ThreadPool } from './pool.ts';
+import type { ChunkMade } from './task.ts';
+
+/** A task is ended by force when it takes longer than this and twenty times what its generator says together. */
+const wallMsFree = 60_000;
+const wallPerEstimate = 20;
+/** A day: more than a timer holds would fire at once. */
+const wallMsMax = 86_400_000;
+/** What a chunk takes in the store beside its events: schema, batch headers, trailer. */
+const framingBytes = 64 * 1024;
+
+/** Room in the store, promised before a chunk is made (store/capacity.ts). */
+export interface Room {
+  /** @throws EvokeError STORE_UNAVAILABLE when there is none. */
+  reserve(bytes: number): Promise<RoomReservation>;
+}
+
+export interface RoomReservation {
+  settle(chunk: ChunkRef, bytes: number): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** The task was asked to stop before the chunk was whole. */
+export class Cancelled extends Error {}
+
+export interface ChunkMakerParts {
+  readonly pool: Pick<ThreadPool, 'run'>;
+  readonly registry: GeneratorRegistry;
+  readonly chunks: Pick<Chunks, 'head' | 'put' | 'recordDigest'>;
+  readonly room: Room;
+  readonly identity: Origin['worker'];
+  /** The service's version. */
+  readonly code: string;
+  readonly counters: WorkerCounters;
+}
+
+export class ChunkMaker {
+  readonly #parts: ChunkMakerParts;
+  /** What is done after the answer is out. */
+  readonly #afterwards = new Set<Promise<void>>();
+
+  constructor(parts: ChunkMakerParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws Cancelled, EvokeError, and whatever a dying thread leaves behind */
+  async fulfil(order: ChunkJob, attempt: number, log: Log): Promise<ChunkDone> {
+    const { chunks, counters } = this.#parts;
+    const { key, chunk } = order;
+    const begun = performance.now();
+    const workMs = () => Math.round(performance.now() - begun);
+    checkOrder(order);
+    // Whoever ordered looked before; until this order's turn came, an earlier one may have been fulfilled.
+    const stored = await chunks.head(chunk);
+    if (stored !== undefined) {
+      counters.found += 1;
+      return { key, bytes: stored.bytes, cpuSeconds: 0, generated: false, workMs: workMs() };
+    }
+    const cost = this.#costOf(order);
+    const { made, bytes } = await this.#withRoom(chunk, Math.ceil(cost.rawBytes) + framingBytes, log, async () => {
+      const wallMs = Math.min(wallMsFree + wallPerEstimate * cost.cpuSeconds * 1000, wallMsMax);
+      const made = await this.#make(order, attempt, wallMs);
+      await chunks.put(chunk, made.sealed);
+      return { made, bytes: made.sealed.reduce((sum, part) => sum + part.byteLength, 0) };
+    });
+    counters.generated += 1;
+    counters.bytes += bytes;
+    this.#later(() => this.#recordDigest(chunk, made.digest, log));
+    log.debug({ bytes, cpuSeconds: made.cpuSeconds, workMs: workMs() }, 'a chunk was made');
+    return { key, bytes, cpuSeconds: made.cpuSeconds, generated: true, workMs: workMs() };
+  }
+
+  /** Resolves when nothing is left to be done after the answers. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#afterwards);
+  }
+
+  /** Of the whole chunk. @throws EvokeError GENERATOR_NOT_REGISTERED */
+  #costOf({ derivation, chunk }: ChunkJob): { cpuSeconds: number; rawBytes: number } {
+    const generator = this.#parts.registry.get(derivation.generator, derivation.version);
+    const { cpuSeconds, rawBytes } = generator.cost(derivation.parameters);
+    const events = eventsIn(chunk.range);
+    return { cpuSeconds: cpuSeconds * events, rawBytes: rawBytes * events };
+  }
+
+  /** The work stores the chunk; its room is released when it fails. */
+  async #withRoom<T extends { bytes: number }>(
+    chunk: ChunkRef,
+    estimate: number,
+    log: Log,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const reservation = await this.#parts.room.reserve(estimate);
+    let done: T;
+    try {
+      done = await work();
+    } catch (error) {
+      await reservation.release().catch((problem: unknown) => {
+        log.warn({ error: messageOf(problem) }, 'a reservation could not be released; it will lapse');
+      });
+      throw error;
+    }
+    // Stored is stored: the book is corrected from the store when it has to be.
+    await reservation.settle(chunk, done.bytes).catch((problem: unknown) => {
+      log.warn({ error: messageOf(problem) }, 'a stored chunk could not be counted');
+    });
+    return done;
+  }
+
+  async #make({ derivation, chunk, requestId }: ChunkJob, attempt: number, wallMs: number): Promise<ChunkMade> {
+    const { pool, counters, code, identity } = this.#parts;
+    const origin = { code, worker: identity, attempt, requestId };
+    const result = await pool.run({ derivation, chunk, origin }, wallMs);
+    counters.cpuSeconds += result.cpuSeconds;
+    if (result.state === 'made') return result;
+    counters.wastedCpuSeconds += result.cpuSeconds;
+    const { state, detail, event } = result;
+    if (state === 'cancelled') throw new Cancelled(detail);
+    if (state === 'crashed') throw new Error(detail);
+    throw new EvokeError('GENERATION_FAILED', { detail, ...(event === undefined ? {} : { event }) });
+  }
+
+  /** On the next turn of the event loop the answer is on its way to Redis: nobody waits for this. */
+  #later(work: () => Promise<void>): void {
+    const doing = new Promise<void>((resolve) => setImmediate(() => work().then(resolve)));
+    this.#afterwards.add(doing);
+    void doing.then(() => this.#afterwards.delete(doing));
+  }
+
+  async #recordDigest(chunk: ChunkRef, digest: string, log: Log): Promise<void> {
+    const { chunks, counters } = this.#parts;
+    try {
+      if ((await chunks.recordDigest(chunk, { digest, writer: arrowWriter })) !== 'different') return;
+      counters.digestsDiffering += 1;
+      log.error({ digest }, 'a chunk was made again and differs: its generator is not reproducible, or a thread erred');
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'the digest of a chunk could not be recorded');
+    }
+  }
+}
+
+/** Bytes under a wrong name would be worse than no bytes. */
+function checkOrder({ key, chunk, derivation }: ChunkJob): void {
+  if (chunkKey(chunk) === key && derivationId(derivation) === chunk.derivation) return;
+  throw new EvokeError('INTERNAL', { detail: `The order for ${key} describes another chunk.` });
+}

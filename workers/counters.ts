@@ -1,0 +1,28 @@
+// What a worker has done since it started. A worker serves no HTTP: its heartbeat carries these, and the api shows them.
+
+export class WorkerCounters {
+  /** Chunks made and stored. */
+  generated = 0;
+  /** Orders for chunks that were stored already. */
+  found = 0;
+  /** Tries that failed and are made again. */
+  retried = 0;
+  /** Chunks given up. */
+  failed = 0;
+  /** Jobs given back because the worker stops. */
+  putBack = 0;
+  /** Jobs of other workers that this one found without a worker. */
+  stalled = 0;
+  /** CPU of the threads, in all. */
+  cpuSeconds = 0;
+  /** Of that, what came to nothing. */
+  wastedCpuSeconds = 0;
+  /** Stored. */
+  bytes = 0;
+  /** Chunks made again with another digest than before: always a reason to look. */
+  digestsDiffering = 0;
+
+  snapshot(): Readonly<Record<string, number>> {
+    return Object.fromEntries(Object.entries(this));
+  }
+}

@@ -1,0 +1,163 @@
+// The worker process: from the settings to a running worker, and back to nothing when it is told to end.
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { type Config, type Environment, readConfig } from '../config/settings.ts';
+import { systemClock, timestamp } from '../core/clock.ts';
+import { EvokeError, messageOf } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { builtInGenerators, type GeneratorRegistry } from '../generators/registry.ts';
+import { Processes } from '../queue/processes.ts';
+import { RedisUsageBook } from '../queue/usage-book.ts';
+import { Capacity } from '../store/capacity.ts';
+import { defaultCapacityBytes, rememberedCapacityBytes } from '../store/capacity-default.ts';
+import { Catalog } from '../store/catalog.ts';
+import { Chunks } from '../store/chunks.ts';
+import { Evictor } from '../store/eviction.ts';
+import { FsStore } from '../store/fs-store.ts';
+import { verifying } from '../store/verifying.ts';
+import { ChunkWorker, type WorkerParts } from './worker.ts';
+
+/** The generators of a worker: the registry, and the URL of the module from which its threads take the same. */
+export interface CarriedGenerators {
+  readonly registry: GeneratorRegistry;
+  readonly url: string;
+}
+
+const builtIn: CarriedGenerators = {
+  registry: builtInGenerators,
+  url: new URL('../generators/registry.ts', import.meta.url).href,
+};
+
+export interface RunningWorker {
+  readonly worker: ChunkWorker;
+  /** Finishes what it can within `ms`, puts the rest back, says goodbye. */
+  stop(ms: number): Promise<void>;
+}
+
+/**
+ * Joins the other processes and begins to work; waits for Redis as long as it takes, or until `stopping`.
+ * @throws EvokeError PEERS_DISAGREE
+ */
+export async function startWorker(
+  parts: Omit<WorkerParts, 'identity'> & { readonly storeId: string },
+  stopping?: AbortSignal,
+): Promise<RunningWorker> {
+  const { redisUrl, redisPrefix, log, registry, storeId, code, clock = systemClock } = parts;
+  const identity = { id: randomUUID(), pid: process.pid, host: hostname() };
+  const worker = new ChunkWorker({ ...parts, identity });
+  const processes = new Processes({ url: redisUrl, prefix: redisPrefix, log, clock });
+  const leave = () => processes.leave();
+  stopping?.addEventListener('abort', leave, { once: true });
+  const stop = async (ms: number) => {
+    await worker.drain(ms);
+    await processes.leave();
+  };
+  const me = {
+    ...identity,
+    role: 'worker' as const,
+    startedAt: timestamp(clock),
+    storeId,
+    registry: registry.fingerprint(),
+    version: code,
+  };
+  try {
+    await processes.join(me, () => ({
+      threads: worker.threads,
+      busy: worker.busy,
+      ...worker.counters.snapshot(),
+    }));
+  } catch (error) {
+    await stop(0);
+    throw error;
+  } finally {
+    stopping?.removeEventListener('abort', leave);
+  }
+  if (!stopping?.aborted) worker.start();
+  return { worker, stop };
+}
+
+/** Runs a worker until SIGTERM or SIGINT; a second signal ends it at once. */
+export async function runWorker(environment: Environment, carried: CarriedGenerators = builtIn): Promise<void> {
+  const config = readConfig(environment);
+  const log: Log = pino({ level: config.logLevel, base: { role: 'worker', pid: process.pid } });
+  const stopping = stopSignal();
+  const { parts, close } = await wire(config, carried, log);
+  const running = await startWorker(parts, stopping);
+  log.info({ threads: config.workerThreads, store: parts.storeId }, 'the worker is at work');
+  const end = async () => {
+    log.info({}, 'the worker stops');
+    await running.stop(config.drainSeconds * 1000);
+    await close();
+    process.exit(0);
+  };
+  if (stopping.aborted) await end();
+  else stopping.addEventListener('abort', () => void end(), { once: true });
+}
+
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(1);
+    controller.abort();
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  return controller.signal;
+}
+
+async function wire(config: Config, carried: CarriedGenerators, log: Log) {
+  const { redisUrl, redisPrefix: prefix } = config;
+  if (redisUrl === undefined) {
+    throw new EvokeError('BAD_SETTINGS', {
+      detail:
+        'One setting is missing:\n  EVOKE_REDIS_URL says where the queue is; only `evoke start` brings its own Redis',
+    });
+  }
+  const clock = systemClock;
+  const folder = config.store ?? join(config.dataDir, 'store');
+  await mkdir(folder, { recursive: true });
+  const store = verifying(new FsStore(folder), (name, reason) =>
+    log.error({ name, reason }, 'a stored chunk is damaged'),
+  );
+  const chunks = new Chunks(store);
+  const catalog = new Catalog(store, clock);
+  const book = new RedisUsageBook({ url: redisUrl, prefix, log });
+  const evictor = new Evictor({
+    chunks,
+    catalog,
+    canRemake: ({ derivation }) =>
+      carried.registry.find(derivation.generator, derivation.version)?.reproducibility === 'exact',
+    book,
+    onDifferent: (chunk) => log.error({ chunk }, 'a chunk differs from the one recorded for the same writer'),
+  });
+  const capacityBytes =
+    config.capacityBytes ?? (await rememberedCapacityBytes(store, () => defaultCapacityBytes(folder)));
+  const parts = {
+    redisUrl,
+    redisPrefix: prefix,
+    threads: config.workerThreads,
+    attempts: config.attempts,
+    registry: carried.registry,
+    generators: carried.url,
+    chunks,
+    room: new Capacity({ book, chunks, evictor, capacityBytes, clock }),
+    code: version(),
+    storeId: await catalog.identity(),
+    log,
+    clock,
+  };
+  const close = async () => {
+    book.close();
+    await store.close().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the store did not close'));
+  };
+  return { parts, close };
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
