@@ -1,0 +1,148 @@
+// What the leading scheduler keeps in order: pins that have expired, writes that were never finished, and the book of the
+// store's capacity, which may be lost at any time and is made to agree with what the store holds. All of it is harmless
+// when done twice or by two at once; what fails is tried again next time.
+import { type ChunkRef, chunkKey, parseChunkKey } from '../core/chunk.ts';
+import type { DatasetName } from '../core/dataset.ts';
+import { isNamePart } from '../core/dataset.ts';
+import { messageOf } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { UsageBook, UsageEntry } from '../core/usage-book.ts';
+import type { Time } from './time.ts';
+
+export interface HousekeepingParts {
+  readonly store: {
+    list(prefix: string, options?: { after?: string }): Promise<readonly { readonly name: string }[]>;
+    /** Removes unfinished writes older than this; returns how many. */
+    removeLeftovers(olderThanMs: number): Promise<number>;
+  };
+  readonly catalog: {
+    /** Asked of the store: false for a pin that has expired. */
+    isPinnedNow(name: DatasetName): Promise<boolean>;
+    unpin(name: DatasetName): Promise<boolean>;
+  };
+  readonly chunks: {
+    /** Every stored chunk. */
+    all(): AsyncIterable<{ readonly chunk: ChunkRef; readonly bytes: number; readonly modifiedAtMs: number }>;
+    head(chunk: ChunkRef): Promise<unknown>;
+  };
+  readonly book: Pick<UsageBook, 'usage' | 'rebuild' | 'oldest' | 'forget'>;
+  readonly time: Time;
+  readonly log: Log;
+}
+
+const roundMs = 30_000;
+/** These walk the whole store, which may take a while: when a leader is new, and then every ten minutes. */
+const walkEveryRounds = 20;
+/** Longer than any write takes. */
+const leftoverAgeMs = 3_600_000;
+/** Book entries looked at in a round; those whose chunk is gone are taken out. */
+const looksPerRound = 256;
+
+export interface HousekeepingReport {
+  readonly pinsRemoved: number;
+  readonly leftoversRemoved: number;
+  readonly bookRebuilt: boolean;
+  readonly entriesForgotten: number;
+}
+
+export class Housekeeping {
+  readonly #parts: HousekeepingParts;
+
+  constructor(parts: HousekeepingParts) {
+    this.#parts = parts;
+  }
+
+  /** Keeps house every 30 s until aborted. Never rejects. */
+  async keep(signal: AbortSignal): Promise<void> {
+    for (let round = 0; !signal.aborted; round++) {
+      const report = await this.once(signal, round % walkEveryRounds === 0);
+      const { pinsRemoved, leftoversRemoved, bookRebuilt, entriesForgotten } = report;
+      const didSomething = pinsRemoved + leftoversRemoved + entriesForgotten > 0 || bookRebuilt;
+      this.#parts.log[didSomething ? 'info' : 'debug'](report, 'kept house');
+      await this.#pause(signal);
+    }
+  }
+
+  /** One round. `walk`: with the parts that go through the whole store. What fails is logged and left for the next. */
+  async once(signal: AbortSignal, walk: boolean): Promise<HousekeepingReport> {
+    const { store, book } = this.#parts;
+    const attempt = async <T>(what: string, otherwise: T, act: () => Promise<T>): Promise<T> => {
+      if (signal.aborted) return otherwise;
+      try {
+        return await act();
+      } catch (error) {
+        if (!signal.aborted) this.#parts.log.warn({ error: messageOf(error) }, `could not ${what}`);
+        return otherwise;
+      }
+    };
+    return {
+      pinsRemoved: await attempt('remove expired pins', 0, () => this.#removeExpiredPins(signal)),
+      bookRebuilt: await attempt('rebuild the book of the capacity', false, async () => {
+        if (!walk && (await book.usage()) !== undefined) return false;
+        await book.rebuild(this.#entries(signal));
+        return true;
+      }),
+      entriesForgotten: await attempt('look through the book of the capacity', 0, () => this.#forgetGone(signal)),
+      leftoversRemoved: await attempt('remove interrupted writes', 0, async () =>
+        walk ? store.removeLeftovers(leftoverAgeMs) : 0,
+      ),
+    };
+  }
+
+  async #removeExpiredPins(signal: AbortSignal): Promise<number> {
+    const { store, catalog } = this.#parts;
+    let removed = 0;
+    let after: string | undefined;
+    for (;;) {
+      const page = await store.list('pins/', after === undefined ? {} : { after });
+      for (const { name: object } of page) {
+        signal.throwIfAborted();
+        const name = pinned(object);
+        // Looked at just before, so that a pin that was renewed stays.
+        if (name !== undefined && !(await catalog.isPinnedNow(name)) && (await catalog.unpin(name))) removed++;
+      }
+      after = page.at(-1)?.name;
+      if (after === undefined) return removed;
+    }
+  }
+
+  async *#entries(signal: AbortSignal): AsyncGenerator<UsageEntry> {
+    for await (const { chunk, bytes, modifiedAtMs } of this.#parts.chunks.all()) {
+      signal.throwIfAborted();
+      yield { key: chunkKey(chunk), bytes, usedAtMs: modifiedAtMs };
+    }
+  }
+
+  /** Chunks that were deleted or damaged behind the book's back; the least recently used are where they end up. */
+  async #forgetGone(signal: AbortSignal): Promise<number> {
+    const { book, chunks } = this.#parts;
+    let forgotten = 0;
+    for (const { key } of await book.oldest(looksPerRound)) {
+      signal.throwIfAborted();
+      if ((await chunks.head(parseChunkKey(key))) !== undefined) continue;
+      await book.forget(key);
+      forgotten++;
+    }
+    return forgotten;
+  }
+
+  #pause(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const cancel = this.#parts.time.after(roundMs, end);
+      signal.addEventListener('abort', end, { once: true });
+      if (signal.aborted) end();
+    });
+  }
+}
+
+/** The dataset whose pin an object is: `pins/<scope>/<name>.json`. */
+function pinned(object: string): DatasetName | undefined {
+  const match = /^pins\/([^/]+)\/([^/]+)\.json$/.exec(object);
+  const name = { scope: match?.[1] ?? '', name: match?.[2] ?? '' };
+  return isNamePart(name.scope) && isNamePart(name.name) ? name : undefined;
+}
