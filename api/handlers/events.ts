@@ -1,0 +1,215 @@
+// The events of a range: what the service is for. A hit whose bytes are at hand is answered without a promise, a call or
+// a copy; everything else goes through a delivery, and its headers leave when the first chunk is there.
+import type { DatasetName } from '../../core/dataset.ts';
+import { EvokeError } from '../../core/errors.ts';
+import { formatEventRange } from '../../core/event-range.ts';
+import { createEncoder } from '../../formats/encoder.ts';
+import type { PlanSummary } from '../../scheduler/plan.ts';
+import type { DeliveredChunk } from '../../scheduler/ride.ts';
+import type { Answer, HeaderList, Input } from '../answer.ts';
+import { sliceOf } from '../at-hand.ts';
+import type { ApiDeps } from '../deps.ts';
+import { RideBody } from '../pieces.ts';
+import { type ByteRange, byteRange, bytesWithin, isWeak, namesTag } from '../preconditions.ts';
+import { type KnownRepresentation, measured, reprDigest } from '../representations.ts';
+import { type Prepared, prepare } from '../selection.ts';
+import { checkNotRetired } from './retired.ts';
+
+type Params = DatasetName & { range: string };
+type Query = { format?: string | undefined; columns?: string | undefined };
+type EventsInput = Input<Params, Query>;
+/** What matters once it is known which events are asked for. */
+type Asked = Omit<Input, 'params' | 'query' | 'body'>;
+
+/** A remembered representation of at most so many bytes is handed over in one go, whatever the client's pace. */
+const atHandBytesMax = 2 * 1024 * 1024;
+
+const hitHeaders: HeaderList = [
+  'Cache-Status',
+  'evoke; hit',
+  'Server-Timing',
+  'plan;dur=0, queue;dur=0, generate;dur=0',
+];
+
+/** The answer to a request whose like was answered before: what never changes of it is at hand. */
+export function getPreparedEvents(input: Asked, deps: ApiDeps): Answer | Promise<Answer> | undefined {
+  const prepared = deps.prepared.find(input.target, input.header('accept'));
+  if (prepared === undefined || deps.catalog.peekRetired(prepared.dataset) !== false) return undefined;
+  return answer(input, prepared, deps);
+}
+
+export async function getEvents(input: EventsInput, deps: ApiDeps): Promise<Answer> {
+  const { params, query, target } = input;
+  const accept = input.header('accept');
+  const dataset = await deps.catalog.get(params);
+  await checkNotRetired(dataset, deps);
+  const wish = { range: params.range, format: query.format, columns: query.columns, accept };
+  const prepared = prepare(wish, dataset);
+  deps.prepared.remember(target, accept, prepared);
+  return answer(input, prepared, deps);
+}
+
+function answer(input: Asked, prepared: Prepared, deps: ApiDeps): Answer | Promise<Answer> {
+  checkPreferences(input.header('prefer'));
+  const ifMatch = input.header('if-match');
+  if (ifMatch !== undefined && !namesTag(ifMatch, prepared.quotedTag, 'strong')) {
+    throw new EvokeError('PRECONDITION_FAILED', { detail: `The entity tag is ${prepared.quotedTag}.` });
+  }
+  const ifNoneMatch = input.header('if-none-match');
+  if (ifNoneMatch !== undefined && namesTag(ifNoneMatch, prepared.quotedTag, 'weak')) {
+    return { status: 304, headers: prepared.headers };
+  }
+  const known = deps.representations.find(prepared.tag);
+  const bytes = known && wantedBytes(input, prepared, known);
+  const stored = known !== undefined && known.length <= atHandBytesMax ? peekAll(prepared, deps) : undefined;
+  if (known === undefined || stored === undefined) return deliver(input, prepared, known, bytes, deps);
+  return handOver(input, prepared, known, bytes, stored, deps);
+}
+
+/** All is in memory and small: no call, no disk, and where it was asked for before not even a promise. */
+function handOver(
+  { method }: Asked,
+  prepared: Prepared,
+  known: KnownRepresentation,
+  bytes: ByteRange | undefined,
+  stored: readonly Buffer[],
+  deps: ApiDeps,
+): Answer | Promise<Answer> {
+  const { fewChunks = [], format, selection } = prepared;
+  for (const { key } of fewChunks) deps.recency.use(key);
+  deps.metrics.served({ hit: fewChunks.length, joined: 0, generated: 0 });
+  const [status, headers] = head(prepared, known, bytes);
+  headers.push(...hitHeaders);
+  if (method === 'HEAD') return { status, headers };
+  const given = (pieces: readonly Buffer[]): Answer => ({
+    status,
+    headers,
+    body: { kind: 'bytes', pieces: bytes === undefined ? pieces : sliceOf(pieces, bytes) },
+  });
+  const pieces = deps.atHand.find(prepared, stored);
+  if (pieces !== undefined) return given(pieces);
+  const encoder = createEncoder(format, selection, deps.marshaller);
+  return deps.atHand.collect(prepared, fewChunks, stored, encoder).then(given);
+}
+
+/** What a client prefers is honoured or refused, never ignored. */
+function checkPreferences(prefer: string | undefined): void {
+  if (prefer === undefined || !/(^|[,;\s])(respond-async|wait)\s*($|[=,;\s])/i.test(prefer)) return;
+  throw new EvokeError('NOT_BUILT', {
+    detail: 'Prefer: respond-async and wait are not built yet.',
+    hint: 'Without them the events are streamed while they are made.',
+  });
+}
+
+/** The bytes that Range asks for; undefined for all. @throws EvokeError RANGE_NOT_SATISFIABLE */
+function wantedBytes(input: Asked, prepared: Prepared, known: KnownRepresentation): ByteRange | undefined {
+  const range = input.header('range');
+  if (range === undefined || input.method !== 'GET') return undefined;
+  const ifRange = input.header('if-range');
+  if (ifRange !== undefined && ifRange !== prepared.quotedTag) return undefined;
+  return byteRange(range, known.length);
+}
+
+function peekAll({ fewChunks }: Prepared, { chunks }: ApiDeps): Buffer[] | undefined {
+  if (fewChunks === undefined) return undefined;
+  const stored: Buffer[] = [];
+  for (const { chunk } of fewChunks) {
+    const bytes = chunks.peek(chunk);
+    if (bytes === undefined) return undefined;
+    stored.push(bytes);
+  }
+  return stored;
+}
+
+function head(
+  prepared: Prepared,
+  known: KnownRepresentation | undefined,
+  bytes: ByteRange | undefined,
+): [number, string[]] {
+  const headers = ['Content-Type', prepared.format.mediaType, ...prepared.headers];
+  if (known === undefined) return [200, headers];
+  headers.push('Repr-Digest', reprDigest(known), 'Accept-Ranges', 'bytes');
+  if (bytes === undefined) {
+    headers.push('Content-Length', String(known.length));
+    return [200, headers];
+  }
+  const { first, last } = bytes;
+  headers.push('Content-Length', String(last - first + 1), 'Content-Range', `bytes ${first}-${last}/${known.length}`);
+  return [206, headers];
+}
+
+async function deliver(
+  input: Asked,
+  prepared: Prepared,
+  known: KnownRepresentation | undefined,
+  bytes: ByteRange | undefined,
+  deps: ApiDeps,
+): Promise<Answer> {
+  const { dataset, selection, format, tag, quotedTag } = prepared;
+  const { signal, requestId } = input;
+  const startedMs = performance.now();
+  const ride = await deps.delivery.open(dataset, selection.range, { signal, requestId });
+  const planMs = performance.now() - startedMs;
+  if (onlyIfCached(input.header('cache-control'))) checkStored(ride.summary, prepared);
+  const [status, headers] = head(prepared, known, bytes);
+  if (input.method === 'HEAD') {
+    headers.push('Cache-Status', cacheStatus(ride.summary), 'Server-Timing', serverTiming(planMs, undefined));
+    return { status, headers };
+  }
+  const encoder = createEncoder(format, selection, deps.marshaller);
+  const body = new RideBody(ride, encoder);
+  let sent = known;
+  const learn = (seen: KnownRepresentation) => {
+    sent = seen;
+    if (!isWeak(quotedTag)) deps.representations.remember(tag, seen);
+  };
+  const whole = known === undefined ? measured(body, learn) : body;
+  const withTrailer = known === undefined && input.trailersPossible && acceptsTrailers(input.header('te'));
+  if (withTrailer) headers.push('Trailer', 'Repr-Digest');
+  return {
+    status,
+    headers,
+    body: {
+      kind: 'stream',
+      pieces: bytes === undefined ? whole : bytesWithin(whole, bytes),
+      lateHeaders: () => {
+        deps.metrics.served(ride.summary);
+        return ['Cache-Status', cacheStatus(ride.summary), 'Server-Timing', serverTiming(planMs, body.first)];
+      },
+      ...(withTrailer ? { trailers: () => digestTrailer(sent) } : {}),
+    },
+  };
+}
+
+/** @throws EvokeError NOT_MATERIALIZED */
+function checkStored({ hit, joined, generated }: PlanSummary, { selection }: Prepared): void {
+  const absent = joined + generated;
+  if (absent === 0) return;
+  throw new EvokeError('NOT_MATERIALIZED', {
+    detail: `${absent} of the ${hit + absent} chunks of ${formatEventRange(selection.range)} are not stored.`,
+  });
+}
+
+/** RFC 9211, as API.md lays it down. */
+function cacheStatus({ hit, joined, generated }: PlanSummary): string {
+  if (joined + generated === 0) return 'evoke; hit';
+  const collapsed = generated === 0 ? '; collapsed' : '';
+  return `evoke; fwd=miss; detail="hit=${hit} joined=${joined} generated=${generated}"${collapsed}`;
+}
+
+function serverTiming(planMs: number, first: DeliveredChunk | undefined): string {
+  const { queueMs = 0, workMs = 0 } = first ?? {};
+  return `plan;dur=${planMs.toFixed(1)}, queue;dur=${queueMs.toFixed(1)}, generate;dur=${workMs.toFixed(1)}`;
+}
+
+function onlyIfCached(cacheControl: string | undefined): boolean {
+  return cacheControl !== undefined && /(^|,)\s*only-if-cached\s*(,|$)/i.test(cacheControl);
+}
+
+function acceptsTrailers(te: string | undefined): boolean {
+  return te !== undefined && /(^|,)\s*trailers\s*(,|;|$)/i.test(te);
+}
+
+function digestTrailer(known: KnownRepresentation | undefined): HeaderList {
+  return known === undefined ? [] : ['Repr-Digest', reprDigest(known)];
+}

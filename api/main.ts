@@ -1,0 +1,227 @@
+// The api process: from the settings to a listening service, and back to nothing when it is told to end. It starts, and
+// serves what is stored, also while Redis is away.
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { availableParallelism, hostname } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { type Config, type Environment, readConfig } from '../config/settings.ts';
+import { systemClock, timestamp } from '../core/clock.ts';
+import { EvokeError, messageOf } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { Marshaller } from '../formats/marshaller.ts';
+import { builtInGenerators, type GeneratorRegistry } from '../generators/registry.ts';
+import { ChunkEvents } from '../queue/chunk-events.ts';
+import { ChunkQueue } from '../queue/chunk-queue.ts';
+import { Processes } from '../queue/processes.ts';
+import { RedisUsageBook } from '../queue/usage-book.ts';
+import { Delivery } from '../scheduler/delivery.ts';
+import { Flights } from '../scheduler/flights.ts';
+import { systemTime } from '../scheduler/time.ts';
+import { defaultCapacityBytes, rememberedCapacityBytes } from '../store/capacity-default.ts';
+import { Catalog } from '../store/catalog.ts';
+import { Chunks } from '../store/chunks.ts';
+import { Evictor } from '../store/eviction.ts';
+import { FsStore } from '../store/fs-store.ts';
+import { HotChunks } from '../store/hot.ts';
+import { verifying } from '../store/verifying.ts';
+import { buildApp } from './app.ts';
+import { AtHand } from './at-hand.ts';
+import { ClientQuota } from './client-quota.ts';
+import type { ApiDeps } from './deps.ts';
+import type { Edge } from './exchange.ts';
+import { isRemakeable } from './handlers/materialization.ts';
+import { ApiMetrics } from './metrics.ts';
+import { openapi } from './openapi.ts';
+import { Orders } from './orders.ts';
+import { Recency } from './recency.ts';
+import { Representations } from './representations.ts';
+import { routes } from './routes.ts';
+import { PreparedEvents } from './selection.ts';
+import { ApiServer } from './server.ts';
+import { SharedMetrics } from './shared-metrics.ts';
+
+/** Lengths and digests of representations: about 200 bytes each. */
+const representationsMax = 100_000;
+/** Tasks of the marshalling threads that may wait, per thread. */
+const marshalQueueMax = 32;
+
+export interface RunningApi {
+  /** `http://127.0.0.1:8080` */
+  readonly url: string;
+  /** Rejects when this process turns out not to fit its peers. */
+  readonly joined: Promise<void>;
+  /** Finishes what is in flight within `drainMs`, resets the rest, lets go of everything. */
+  stop(drainMs: number): Promise<void>;
+}
+
+/** @throws EvokeError STORE_UNAVAILABLE, BAD_SETTINGS (no REDIS_URL); the system's error when it cannot listen */
+export async function startApi(config: Config, registry: GeneratorRegistry, log: Log): Promise<RunningApi> {
+  const { redisUrl: url, redisPrefix: prefix } = config;
+  if (url === undefined) {
+    throw new EvokeError('BAD_SETTINGS', {
+      detail: 'EVOKE_REDIS_URL is not set: an api by itself needs to be told which Redis it shares with the others.',
+    });
+  }
+  const clock = systemClock;
+  const folder = config.store ?? join(config.dataDir, 'store');
+  await mkdir(folder, { recursive: true });
+  const metrics = new ApiMetrics();
+  const store = verifying(new FsStore(folder), (name, reason) => {
+    metrics.damaged();
+    log.error({ name, reason }, 'a stored chunk is damaged');
+  });
+  const hot = new HotChunks(store, { bytesMax: config.memoryBytes, clock });
+  const chunks = new Chunks(store, hot);
+  const catalog = new Catalog(store, clock);
+  const storeId = await catalog.identity();
+
+  const redis = { url, prefix, log };
+  const queue = new ChunkQueue(redis);
+  const events = new ChunkEvents(redis);
+  const processes = new Processes({ ...redis, clock });
+  const book = new RedisUsageBook(redis);
+  const recency = new Recency(book, { clock, log });
+  const marshaller = new Marshaller({
+    threads: availableParallelism(),
+    queueMax: marshalQueueMax * availableParallelism(),
+  });
+  const waitMs = config.waitSeconds * 1000;
+  const orders = new Orders(queue);
+  const flights = new Flights({ queue: orders, events, chunks, time: systemTime, flightsMax: config.flights, waitMs });
+  const delivery = new Delivery({
+    chunks,
+    flights,
+    windowBytes: config.windowBytes,
+    waitMs,
+    time: systemTime,
+    touch: (key) => recency.use(key),
+  });
+  const evictor = new Evictor({
+    chunks,
+    catalog,
+    canRemake: (dataset) => isRemakeable(dataset, { registry }),
+    book,
+    onDifferent: (chunk) => log.error({ chunk }, 'a chunk differs from the one recorded for the same writer'),
+  });
+  metrics.gauge('evoke_flights', 'Chunks this process has on order.', () => flights.size);
+  metrics.gauge('evoke_window_bytes', 'Bytes held for answers under way.', () => delivery.usedBytes);
+  metrics.gauge(
+    'evoke_marshal_tasks',
+    'Record batches that are marshalled or wait for a thread.',
+    () => marshaller.tasks,
+  );
+  const sharedMetrics = new SharedMetrics(metrics.registry, {
+    queue,
+    processes,
+    book,
+    capacityBytes: async () =>
+      config.capacityBytes ?? (await rememberedCapacityBytes(store, () => defaultCapacityBytes(folder))),
+  });
+  const version = serviceVersion();
+  const deps: ApiDeps = {
+    registry,
+    catalog,
+    chunks,
+    evictor,
+    store,
+    delivery,
+    queue,
+    processes,
+    marshaller,
+    representations: new Representations(representationsMax),
+    prepared: new PreparedEvents(),
+    atHand: new AtHand(),
+    recency,
+    metrics,
+    sharedMetrics,
+    prices: config,
+    chunkSeconds: config.chunkSeconds,
+    clock,
+    version,
+    document: openapi(routes, version),
+    log,
+  };
+  const edge: Edge = {
+    quota: new ClientQuota(config.clientRequests),
+    metrics,
+    log,
+    bodyBytesMax: config.bodyBytes,
+    stallMs: config.stallSeconds * 1000,
+    logsAll: config.logLevel === 'debug' || config.logLevel === 'trace',
+    draining: false,
+  };
+  const close = async () => {
+    await orders.settled(flights);
+    await recency.close();
+    await Promise.allSettled([processes.leave(), events.close(), queue.close(), marshaller.close()]);
+    book.close();
+    await hot.close();
+  };
+  try {
+    const server = await ApiServer.listen(buildApp(edge, deps), {
+      host: config.host,
+      port: config.port,
+      connectionsMax: config.connections,
+      stallMs: edge.stallMs,
+    });
+    metrics.gauge('evoke_connections', 'Open connections.', () => server.connections);
+    const joined = processes.join({
+      id: randomUUID(),
+      role: 'api',
+      pid: process.pid,
+      host: hostname(),
+      startedAt: timestamp(clock),
+      storeId,
+      registry: registry.fingerprint(),
+      version,
+    });
+    const stop = async (drainMs: number) => {
+      edge.draining = true;
+      await server.drain(drainMs);
+      await close();
+    };
+    return { url: server.url, joined, stop };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Runs an api until SIGTERM or SIGINT; a second signal ends it at once. */
+export async function runApi(environment: Environment, registry: GeneratorRegistry = builtInGenerators): Promise<void> {
+  const config = readConfig(environment);
+  const log: Log = pino({ level: config.logLevel, base: { role: 'api', pid: process.pid } });
+  const api = await startApi(config, registry, log);
+  let ending = false;
+  const end = async () => {
+    if (ending) return;
+    ending = true;
+    log.info({}, 'the api stops');
+    await api.stop(config.drainSeconds * 1000);
+    process.exit(0);
+  };
+  let signals = 0;
+  const onSignal = () => {
+    if (++signals > 1) process.exit(1);
+    void end();
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  // Whoever started it is gone.
+  process.on('disconnect', () => void end());
+  log.info({ url: api.url }, 'the api listens');
+  process.send?.({ ready: { address: api.url } });
+  // Listening does not wait for Redis; but a process that does not belong here must not go on.
+  await api.joined.catch(async (error: unknown) => {
+    log.error({ error: messageOf(error) }, 'the api does not fit its peers');
+    await api.stop(0);
+    throw error;
+  });
+}
+
+function serviceVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

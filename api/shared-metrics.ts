@@ -1,0 +1,89 @@
+// What all processes share, as one api process sees it: queue, workers, room in the store. Looked up when somebody asks for
+// metrics; what nobody can tell at that moment (Redis is away) is left out, and never shown as an old number.
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { ChunkQueue } from '../queue/chunk-queue.ts';
+import type { LivingProcess, Processes } from '../queue/processes.ts';
+
+export interface SharedSources {
+  readonly queue: Pick<ChunkQueue, 'depth'>;
+  readonly processes: Pick<Processes, 'list'>;
+  readonly book: { usage(): Promise<{ usedBytes: number; reservedBytes: number } | undefined> };
+  /** Undefined while nobody has decided it. */
+  readonly capacityBytes: () => Promise<number | undefined>;
+}
+
+/** Counters of a worker's heartbeat, and what they count. */
+const workerCounters = [
+  ['generated', 'evoke_worker_chunks_generated_total', 'Chunks made and stored.'],
+  ['failed', 'evoke_worker_chunks_failed_total', 'Chunks given up.'],
+  ['retried', 'evoke_worker_tries_failed_total', 'Tries that failed and were made again.'],
+  ['stalled', 'evoke_worker_jobs_stalled_total', 'Jobs found without their worker.'],
+  ['digestsDiffering', 'evoke_worker_digests_differing_total', 'Chunks made again with another digest.'],
+  ['bytes', 'evoke_worker_stored_bytes_total', 'Bytes of chunks stored.'],
+  ['cpuSeconds', 'evoke_worker_cpu_seconds_total', 'CPU of the generating threads.'],
+  ['wastedCpuSeconds', 'evoke_worker_wasted_cpu_seconds_total', 'Of that, what came to nothing.'],
+] as const;
+
+const seenByAll = 'Every api shows the same: take the maximum, not the sum.';
+
+export class SharedMetrics {
+  readonly #sources: SharedSources;
+  readonly #queued: Gauge<'state'>;
+  readonly #workers: Gauge;
+  readonly #threads: Gauge<'state'>;
+  readonly #stored: Gauge<'kind'>;
+  readonly #capacity: Gauge;
+  readonly #counters: readonly (readonly [field: string, counter: Counter<'worker'>])[];
+
+  constructor(registry: Registry, sources: SharedSources) {
+    this.#sources = sources;
+    const registers = [registry];
+    const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
+      new Gauge<L>({ name, help: `${help} ${seenByAll}`, labelNames, registers });
+    this.#queued = gauge('evoke_queue_chunks', 'Chunks on order, by state.', 'state');
+    this.#workers = gauge('evoke_workers', 'Living workers.');
+    this.#threads = gauge('evoke_worker_threads', 'Generating threads of living workers, by state.', 'state');
+    this.#stored = gauge('evoke_store_bytes', 'Bytes of chunks, stored and reserved for chunks being made.', 'kind');
+    this.#capacity = gauge('evoke_store_capacity_bytes', 'Bytes that chunks may take.');
+    this.#counters = workerCounters.map(([field, name, help]) => [
+      field,
+      new Counter({ name, help: `${help} Since that worker began. ${seenByAll}`, labelNames: ['worker'], registers }),
+    ]);
+  }
+
+  /** Asks everybody, each within the bound of its own calls. Never rejects. */
+  async look(): Promise<void> {
+    const { queue, processes, book, capacityBytes } = this.#sources;
+    const [depth, living, usage, capacity] = await Promise.all([
+      queue.depth().catch(() => undefined),
+      processes.list().catch(() => undefined),
+      book.usage().catch(() => undefined),
+      capacityBytes().catch(() => undefined),
+    ]);
+    show(this.#queued, 'state', depth);
+    show(this.#stored, 'kind', usage && { stored: usage.usedBytes, reserved: usage.reservedBytes });
+    this.#capacity.remove();
+    if (capacity !== undefined) this.#capacity.set(capacity);
+    this.#showWorkers(living?.filter(({ role }) => role === 'worker'));
+  }
+
+  #showWorkers(workers: readonly LivingProcess[] | undefined): void {
+    this.#workers.remove();
+    if (workers !== undefined) this.#workers.set(workers.length);
+    const busy = sum(workers ?? [], 'busy');
+    show(this.#threads, 'state', workers && { busy, idle: Math.max(0, sum(workers, 'threads') - busy) });
+    for (const [field, counter] of this.#counters) {
+      counter.reset();
+      for (const worker of workers ?? []) counter.inc({ worker: worker.id }, Number(worker[field] ?? 0));
+    }
+  }
+}
+
+function show<L extends string>(gauge: Gauge<L>, label: L, values: Readonly<Record<string, number>> | undefined): void {
+  gauge.reset();
+  for (const [name, value] of Object.entries(values ?? {})) gauge.set({ [label]: name } as Record<L, string>, value);
+}
+
+function sum(workers: readonly LivingProcess[], field: string): number {
+  return workers.reduce((total, worker) => total + Number(worker[field] ?? 0), 0);
+}
