@@ -1,0 +1,60 @@
+// The evoke command. Exit codes: 0 done, 1 failed, 2 wrong use. An error is one line on standard error.
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { exitCodeOf, lastWords } from './command.ts';
+import { datasetsCommand } from './datasets.ts';
+import { generatorsCommand } from './generators.ts';
+import { getCommand } from './get.ts';
+import { notBuiltCommands } from './not-built.ts';
+import { printLine } from './output.ts';
+import { planCommand } from './plan.ts';
+import type { RoleName } from './role.ts';
+
+function evoke(): Command {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  const program = new Command('evoke')
+    .description('Virtual event data on request: simulated events that are made when they are asked for.')
+    .version(version)
+    .showHelpAfterError('(evoke --help lists the commands, evoke COMMAND --help explains one)');
+  program
+    .command('start')
+    .description('the whole service on this machine, until Ctrl-C')
+    .action(async () => (await import('./start.ts')).start(process.env));
+  for (const [role, what] of Object.entries(roles)) {
+    program
+      .command(role)
+      .description(what)
+      .action(async () => (await import('./role.ts')).runRole(role as RoleName, process.env));
+  }
+  program
+    .command('settings')
+    .description('every setting, its unit and default')
+    .action(async () => printLine((await import('./settings-table.ts')).settingsTable()));
+  for (const command of [generatorsCommand(), datasetsCommand(), getCommand(), planCommand(), ...notBuiltCommands()]) {
+    program.addCommand(command);
+  }
+  return exitOverridden(program);
+}
+
+const roles: Readonly<Record<RoleName, string>> = {
+  api: 'one api process, against the Redis and store of the settings',
+  scheduler: 'one scheduler process',
+  worker: 'one worker process',
+};
+
+/** The parser throws where it would end the process, in every command. */
+function exitOverridden(command: Command): Command {
+  command.exitOverride();
+  for (const child of command.commands) exitOverridden(child);
+  return command;
+}
+
+try {
+  await evoke().parseAsync();
+} catch (error) {
+  const words = lastWords(error);
+  if (words !== '') process.stderr.write(`${words}\n`);
+  process.exitCode = exitCodeOf(error);
+}
