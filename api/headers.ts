@@ -6,7 +6,7 @@ export const responseHeaders = {
   Location: 'Where the new resource is.',
   Allow: 'The methods there are.',
   'Retry-After': 'Seconds after which another try makes sense.',
-  ETag: 'Strong, of all that fixes the bytes; known before anything is generated.',
+  ETag: 'Of all that fixes the bytes, known before anything is generated; weak where reproducibility is `statistical`.',
   Vary: 'What else the answer depends on.',
   'Cache-Status':
     'RFC 9211: `evoke; hit`, or `evoke; fwd=miss; detail="hit=… joined=… generated=…"`, with `; collapsed` when this request generates nothing itself.',

@@ -270,9 +270,10 @@ export const routes: readonly Route[] = [
   ...toCome('POST', '/v1/exclusions/{id}/recover'),
 ];
 
-/** A route of the contract that is not built yet. What it would take is not looked at. */
+/** A route of the contract that is not built yet. What it would take is not looked at, but that a body is JSON. */
 function toCome(method: Method, path: string): Route[] {
   const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] as string);
+  const takesBody = method === 'POST' || method === 'PATCH';
   return [
     {
       method,
@@ -280,9 +281,9 @@ function toCome(method: Method, path: string): Route[] {
       summary: 'Not built yet',
       params: z.object(Object.fromEntries(names.map((name) => [name, z.string()]))),
       query: z.object({}),
-      body: undefined,
+      body: takesBody ? z.unknown() : undefined,
       responses: {},
-      errors: ['NOT_BUILT'],
+      errors: takesBody ? ['NOT_BUILT', ...bodied] : ['NOT_BUILT'],
       answer: notBuilt,
     },
   ];

@@ -104,7 +104,7 @@ function refusal(errors: readonly FieldError[]): string {
 
 /** How large a chunk may be depends on the parameters: where those are refused, only they are. */
 function chunkErrors(generator: Generator, parameters: JsonObject | undefined, chunkEvents: unknown): FieldError[] {
-  if (parameters === undefined || typeof chunkEvents !== 'number') return [];
+  if (parameters === undefined || typeof chunkEvents !== 'number' || !Number.isSafeInteger(chunkEvents)) return [];
   const { rawBytes } = generator.cost(generator.parameters.parse(parameters));
   const refused = chunkTooLarge(chunkEvents, rawBytes);
   return refused === undefined ? [] : [refused];

@@ -128,7 +128,7 @@ function head(
 ): [number, string[]] {
   const headers = ['Content-Type', prepared.format.mediaType, ...prepared.headers];
   if (known === undefined) return [200, headers];
-  headers.push('Repr-Digest', reprDigest(known), 'Accept-Ranges', 'bytes');
+  headers.push(...reprDigest(known), 'Accept-Ranges', 'bytes');
   if (bytes === undefined) {
     headers.push('Content-Length', String(known.length));
     return [200, headers];
@@ -151,7 +151,10 @@ async function deliver(
   const ride = await deps.delivery.open(dataset, selection.range, { signal, requestId });
   const planMs = performance.now() - startedMs;
   if (onlyIfCached(input.header('cache-control'))) checkStored(ride.summary, prepared);
-  const [status, headers] = head(prepared, known, bytes);
+  // A trailer needs a body of unsaid length.
+  const withTrailer =
+    known?.sha256 === undefined && bytes === undefined && input.trailersPossible && acceptsTrailers(input.header('te'));
+  const [status, headers] = head(prepared, withTrailer ? undefined : known, bytes);
   if (input.method === 'HEAD') {
     headers.push('Cache-Status', cacheStatus(ride.summary), 'Server-Timing', serverTiming(planMs, undefined));
     return { status, headers };
@@ -163,8 +166,9 @@ async function deliver(
     sent = seen;
     if (!isWeak(quotedTag)) deps.representations.remember(tag, seen);
   };
-  const whole = known === undefined ? measured(body, learn) : body;
-  const withTrailer = known === undefined && input.trailersPossible && acceptsTrailers(input.header('te'));
+  // Hashing all of a long answer would cost a good part of sending it: only where somebody asks.
+  const hashes = withTrailer || (known === undefined && prepared.fewChunks !== undefined);
+  const whole = known === undefined || hashes ? measured(body, hashes, learn) : body;
   if (withTrailer) headers.push('Trailer', 'Repr-Digest');
   return {
     status,
@@ -176,7 +180,7 @@ async function deliver(
         deps.metrics.served(ride.summary);
         return ['Cache-Status', cacheStatus(ride.summary), 'Server-Timing', serverTiming(planMs, body.first)];
       },
-      ...(withTrailer ? { trailers: () => digestTrailer(sent) } : {}),
+      ...(withTrailer ? { trailers: () => reprDigest(sent) } : {}),
     },
   };
 }
@@ -208,8 +212,4 @@ function onlyIfCached(cacheControl: string | undefined): boolean {
 
 function acceptsTrailers(te: string | undefined): boolean {
   return te !== undefined && /(^|,)\s*trailers\s*(,|;|$)/i.test(te);
-}
-
-function digestTrailer(known: KnownRepresentation | undefined): HeaderList {
-  return known === undefined ? [] : ['Repr-Digest', reprDigest(known)];
 }

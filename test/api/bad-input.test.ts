@@ -178,6 +178,9 @@ test.each([
   const reply = await service.call(target, { method });
   expect(reply.status).toBe(501);
   if (method !== 'HEAD') expect(reply.json()).toMatchObject({ code: 'NOT_BUILT' });
+  if (method !== 'POST' && method !== 'PATCH') return;
+  const withBody = await service.call(target, { method, headers: jsonType, body: '[{"LFN":"x"}]' });
+  expect(withBody.status).toBe(501);
 });
 
 async function speak(text: string): Promise<string> {

@@ -101,7 +101,29 @@ test.each([
   const reply = await service.put('/v1/datasets/decl/bad', body);
   expect(reply.status).toBe(422);
   expect(reply.json()).toMatchObject({ code: 'INVALID_DECLARATION' });
-  expect(reply.json().errors.map((error: { path: string }) => error.path)).toContain(path);
+  expect(reply.json().errors.map((error: { path: string }) => error.path)).toEqual([path]);
+});
+
+test('a chunk too large for the parameters is refused together with all the rest', async () => {
+  const paths = async (body: object) =>
+    (await service.put('/v1/datasets/decl/bad', body))
+      .json()
+      .errors.map((error: { path: string }) => error.path)
+      .sort();
+  const huge = { ...zmumu, chunkEvents: 1e9 };
+  expect(await paths({ ...huge, seed: -1 })).toEqual(['/chunkEvents', '/seed']);
+  expect(await paths({ ...huge, parameters: { sqrtS: 91 }, surprise: 1 })).toEqual(['/chunkEvents', '/surprise']);
+  // How large it may be is not known then.
+  expect(await paths({ ...huge, parameters: { sqrtS: -1 } })).toEqual(['/parameters/sqrtS']);
+});
+
+test('however many fields are refused, all are listed once, and the sentence stays short', async () => {
+  const unknown = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`k${i}`, 1]));
+  const reply = await service.put('/v1/datasets/decl/bad', { ...zmumu, ...unknown });
+  expect(reply.status).toBe(422);
+  expect(reply.json().errors).toHaveLength(2000);
+  expect(reply.json().detail).toMatch(/^The declaration was refused: \/k0, .* and 1990 more\.$/);
+  expect(reply.json().detail.length).toBeLessThan(200);
 });
 
 test('a key named __proto__ is refused, and -0 is 0', async () => {

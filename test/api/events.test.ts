@@ -209,10 +209,51 @@ test('bytes of a representation of known length can be asked for', async () => {
     const reply = await get(range);
     expect(reply.status, range).toBe(416);
     expect(reply.json()).toMatchObject({ code: 'RANGE_NOT_SATISFIABLE', length });
+    expect(reply.headers['content-range']).toBe(`bytes */${length}`);
   }
   const { etag = '' } = whole.headers;
   expect((await get('bytes=0-9', { 'if-range': etag })).status).toBe(206);
   expect((await get('bytes=0-9', { 'if-range': '"other"' })).status).toBe(200);
+});
+
+test('below exact reproducibility nothing is immutable; statistical events have a weak tag, and no length is remembered', async () => {
+  const platform = await service.declare('platform', { generator: 'platform', events: 8 });
+  const once = await service.call(`${platform}/events/1-8`);
+  expect(once.headers).toMatchObject({
+    etag: expect.stringMatching(/^"[0-9a-f]{64}"$/),
+    'cache-control': 'public, max-age=31536000',
+  });
+  expect((await service.call(`${platform}/events/1-8`)).headers['repr-digest']).toBe(sha256(once.body));
+
+  const statistical = await service.declare('statistical', { generator: 'statistical', events: 8 });
+  const get = (headers: Record<string, string> = {}) => service.call(`${statistical}/events/1-8`, { headers });
+  const miss = await get();
+  const { etag = '' } = miss.headers;
+  expect(etag).toMatch(/^W\/"[0-9a-f]{64}"$/);
+  expect(miss.headers['cache-control']).toBe('public, max-age=31536000');
+  const hit = await get({ te: 'trailers', range: 'bytes=0-9', 'if-range': etag });
+  expect(hit.status).toBe(200);
+  expect(hit.headers).toMatchObject({ etag, 'cache-status': 'evoke; hit' });
+  for (const name of ['content-length', 'accept-ranges', 'repr-digest']) expect(hit.headers[name]).toBeUndefined();
+  expect(hit.trailers['repr-digest']).toBe(sha256(hit.body));
+  expect(hit.body.equals(miss.body)).toBe(true);
+  for (const tag of [etag, etag.slice(2), '*']) expect((await get({ 'if-none-match': tag })).status, tag).toBe(304);
+  for (const tag of [etag, etag.slice(2)]) expect((await get({ 'if-match': tag })).status, tag).toBe(412);
+  expect((await get({ 'if-match': '*' })).status).toBe(200);
+});
+
+test('what cannot be made again bit for bit is a fossil once it is stored, and is not evicted', async () => {
+  for (const generator of ['platform', 'statistical']) {
+    const fossil = await service.declare(`fossil-${generator}`, { generator, seed: 12, events: 8 });
+    await service.call(`${fossil}/events/1-8`);
+    expect((await service.call(`${fossil}/materialization`)).json().items).toEqual([
+      { firstChunk: 0, lastChunk: 0, state: 'fossil' },
+    ]);
+    expect((await service.call(`${fossil}/provenance/0`)).json()).toMatchObject({ state: 'fossil' });
+    const refused = await service.call(`${fossil}/materialization`, { method: 'DELETE' });
+    expect(refused.status).toBe(409);
+    expect(refused.json()).toMatchObject({ code: 'FOSSIL' });
+  }
 });
 
 test('without a known length Range is answered in full', async () => {
@@ -221,6 +262,23 @@ test('without a known length Range is answered in full', async () => {
   expect(reply.status).toBe(200);
   expect(reply.headers['accept-ranges']).toBeUndefined();
   expect(lines(reply.text())).toHaveLength(100);
+});
+
+test('of a long range the length is remembered, and its digest where somebody asked for it', async () => {
+  const long = await service.declare('long', { generator: 'quick', events: 200, chunkEvents: 10 });
+  const get = (headers = {}) => service.call(`${long}/events/1-200`, { headers });
+  const whole = await get();
+  expect(whole.headers['content-length']).toBeUndefined();
+  const known = await get({ range: 'bytes=5-9' });
+  expect(known.status).toBe(206);
+  expect(known.body).toEqual(whole.body.subarray(5, 10));
+  expect(known.headers['repr-digest']).toBeUndefined();
+  const asked = await get({ te: 'trailers' });
+  expect(asked.trailers['repr-digest']).toBe(sha256(whole.body));
+  expect((await get()).headers).toMatchObject({
+    'content-length': String(whole.body.length),
+    'repr-digest': sha256(whole.body),
+  });
 });
 
 test('the digest is a trailer for those who take trailers, while it is not known beforehand', async () => {

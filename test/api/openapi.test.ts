@@ -15,6 +15,7 @@ afterAll(() => service.stop());
 type Operation = {
   responses: Record<string, { headers: object; 'x-codes'?: string[] }>;
   parameters: { name: string }[];
+  requestBody?: object;
 };
 const document = openapi(routes, '0.0.0') as {
   openapi: string;
@@ -26,6 +27,23 @@ test('the served document is the generated one', async () => {
   const served = (await service.call('/openapi.json')).json();
   expect(served.openapi).toBe('3.1.0');
   expect(served.paths).toEqual(JSON.parse(JSON.stringify(document.paths)));
+});
+
+test('every reference of the document leads somewhere, and a body is required where it is', () => {
+  const references = new Set<string>();
+  JSON.stringify(document, (key, value) => {
+    if (key === '$ref') references.add(String(value));
+    return value as unknown;
+  });
+  expect(references.size).toBeGreaterThan(5);
+  for (const reference of references) {
+    const steps = reference.replace(/^#\//, '').split('/');
+    const found = steps.reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], document);
+    expect(found, reference).toBeDefined();
+  }
+  const dataset = '/v1/datasets/{scope}/{name}';
+  expect(document.paths[dataset]?.['put']?.requestBody).toMatchObject({ required: true });
+  expect(document.paths[`${dataset}/pin`]?.['put']?.requestBody).toMatchObject({ required: false });
 });
 
 test('every route of the table is in the document, with every parameter of its path', () => {

@@ -58,11 +58,11 @@ test('after the last byte of a range no more pieces are asked for', async () => 
 test('what a representation was is told only when all of it was taken', async () => {
   const pieces = [Buffer.from('ab'), Buffer.from('c')];
   const told: KnownRepresentation[] = [];
-  for await (const _ of measured(each(pieces), (known) => told.push(known))) break;
+  for await (const _ of measured(each(pieces), true, (known) => told.push(known))) break;
   expect(told).toEqual([]);
-  for await (const _ of measured(each(pieces), (known) => told.push(known)));
+  for await (const _ of measured(each(pieces), true, (known) => told.push(known)));
   expect(told.map((known) => known.length)).toEqual([3]);
-  expect(told.map(reprDigest)).toEqual(['sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:']);
+  expect(told.map(reprDigest)).toEqual([['Repr-Digest', 'sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:']]);
 });
 
 test('only so many representations are remembered', () => {

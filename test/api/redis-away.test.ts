@@ -39,6 +39,9 @@ async function hitsAreServedAndMissesRefused(): Promise<void> {
   expect(ready.status).toBe(200);
   expect(ready.json()).toEqual({ status: 'degraded', missing: ['queue', 'worker', 'scheduler'] });
   expect((await service.call('/healthz')).status).toBe(200);
+  const metrics = (await service.call('/metrics')).text();
+  expect(metrics).toMatch(/^evoke_chunks_requested_total\{means="hit"\} [1-9]/m);
+  expect(metrics).not.toMatch(/^evoke_(queue_chunks|workers|worker_threads|store_bytes)\b/m);
 }
 
 test('with Redis frozen, and work goes on when it thaws', async () => {
