@@ -151,14 +151,15 @@ async function deliver(
   const ride = await deps.delivery.open(dataset, selection.range, { signal, requestId });
   const planMs = performance.now() - startedMs;
   if (onlyIfCached(input.header('cache-control'))) checkStored(ride.summary, prepared);
+  if (input.method === 'HEAD') {
+    const [status, headers] = head(prepared, known, undefined);
+    headers.push('Cache-Status', cacheStatus(ride.summary), 'Server-Timing', serverTiming(planMs, undefined));
+    return { status, headers };
+  }
   // A trailer needs a body of unsaid length.
   const withTrailer =
     known?.sha256 === undefined && bytes === undefined && input.trailersPossible && acceptsTrailers(input.header('te'));
   const [status, headers] = head(prepared, withTrailer ? undefined : known, bytes);
-  if (input.method === 'HEAD') {
-    headers.push('Cache-Status', cacheStatus(ride.summary), 'Server-Timing', serverTiming(planMs, undefined));
-    return { status, headers };
-  }
   const encoder = createEncoder(format, selection, deps.marshaller);
   const body = new RideBody(ride, encoder);
   let sent = known;

@@ -273,6 +273,8 @@ test('of a long range the length is remembered, and its digest where somebody as
   expect(known.status).toBe(206);
   expect(known.body).toEqual(whole.body.subarray(5, 10));
   expect(known.headers['repr-digest']).toBeUndefined();
+  const head = await service.call(`${long}/events/1-200`, { method: 'HEAD', headers: { te: 'trailers' } });
+  expect(head.headers['content-length']).toBe(String(whole.body.length));
   const asked = await get({ te: 'trailers' });
   expect(asked.trailers['repr-digest']).toBe(sha256(whole.body));
   expect((await get()).headers).toMatchObject({
