@@ -79,6 +79,7 @@ function formatOf({ format, output }: GetOptions): DownloadFormat {
 
 /** A file's name, or a stream for standard output and for what is there already and no file (a pipe, /dev/null). */
 async function destination(output: string | undefined): Promise<string | Writable> {
+  if (output === '') throw new UsageError('--output: the file has no name.');
   if (output === undefined || output === '-') {
     // Each write reports its own failure; without a listener it would end the process besides.
     process.stdout.on('error', () => undefined);

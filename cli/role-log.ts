@@ -29,8 +29,9 @@ export class LogFile {
     const bytes = Buffer.from(`${line}\n`);
     try {
       if (this.#bytes + bytes.length > this.#bytesMax) {
-        closeSync(this.#descriptor);
+        const full = this.#descriptor;
         this.#descriptor = this.#rotate();
+        closeSync(full);
       }
       writeSync(this.#descriptor, bytes);
       this.#bytes += bytes.length;

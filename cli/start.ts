@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type Config, type Environment, readConfig } from '../config/settings.ts';
 import { pause } from '../core/clock.ts';
-import { EvokeError, messageOf } from '../core/errors.ts';
+import { EvokeError, messageOf, systemCode } from '../core/errors.ts';
 import { type NotedProcess, stillRuns, takeLock } from '../tools/process-lock.mjs';
 import { declareDemos } from './demo.ts';
 import { killGroup } from './kept-process.ts';
@@ -24,8 +24,7 @@ const orphansMsMax = 3000;
 export async function start(environment: Environment): Promise<void> {
   const config = readConfig(environment);
   const stop = stopSignal();
-  mkdirSync(config.dataDir, { recursive: true });
-  const { lock, owner } = await takeLock<ServiceNotes>(join(config.dataDir, 'service.lock'));
+  const { lock, owner } = await lockFolder(config.dataDir);
   if (lock === undefined) {
     throw new EvokeError('ALREADY_RUNNING', {
       detail: `The service already runs on ${shown(config.dataDir)}: pid ${owner.pid}, ${owner.address ?? 'not up yet'}.`,
@@ -55,6 +54,20 @@ export async function start(environment: Environment): Promise<void> {
   } finally {
     await supervisor.down();
     lock.release();
+  }
+}
+
+/** @throws Error in a line when the folder cannot be made or written to. */
+async function lockFolder(folder: string) {
+  try {
+    mkdirSync(folder, { recursive: true });
+    return await takeLock<ServiceNotes>(join(folder, 'service.lock'));
+  } catch (error) {
+    throw new Error(
+      `The data folder ${shown(folder)} cannot be used (${systemCode(error) ?? messageOf(error)}): it has to be a folder that you ` +
+        'may write to, on a disk with space. Mend it, or choose another one with EVOKE_DATA_DIR.',
+      { cause: error },
+    );
   }
 }
 

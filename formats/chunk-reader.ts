@@ -2,7 +2,7 @@
 // taken apart once and then only sliced.
 import type { ChunkRef } from '../core/chunk.ts';
 import { batchesOf, chunkKey } from '../core/chunk.ts';
-import type { Column, EventColumns } from '../core/columns.ts';
+import type { Column } from '../core/columns.ts';
 import type { EventRange } from '../core/event-range.ts';
 import { eventsIn } from '../core/event-range.ts';
 import type { Provenance } from '../core/provenance.ts';
@@ -10,9 +10,8 @@ import { streamHead } from './arrow-schema.ts';
 import { damaged, openChunk } from './chunk-file.ts';
 import type { BatchHead, Frame } from './ipc.ts';
 import { endMarker, NotArrow, readFrame } from './ipc.ts';
-import { project, type Slots, slotsOf } from './projection.ts';
-import { decodeBatchFrame } from './record-batch.ts';
-import { fieldsOf, readSchema } from './schema-reader.ts';
+import { type Slots, slotsOf } from './projection.ts';
+import { fieldsOf, readFields } from './schema-reader.ts';
 
 export interface StoredBatch {
   readonly range: EventRange;
@@ -111,24 +110,10 @@ export function layoutOf(parsed: ParsedChunk, columns: readonly Column[]): Layou
   const head = parsed.stream.subarray(0, parsed.schemaBytes);
   const isDeclared = head.equals(streamHead(columns, identity));
   try {
-    const fields = isDeclared ? fieldsOf(columns) : readSchema(head).fields;
+    const fields = isDeclared ? fieldsOf(columns) : readFields(head);
     const layout = { isDeclared, slots: slotsOf(fields, columns) };
     layouts.set(parsed, { columns, layout });
     return layout;
-  } catch (error) {
-    throw asDamage(error, parsed.chunk);
-  }
-}
-
-/**
- * The columns of one record batch of a chunk, by the batch's index.
- * @throws EvokeError CHUNK_DAMAGED
- */
-export function decodeBatch(parsed: ParsedChunk, index: number, columns: readonly Column[]): EventColumns {
-  const batch = parsed.batches[index] as StoredBatch;
-  const { slots } = layoutOf(parsed, columns);
-  try {
-    return decodeBatchFrame(project(parsed.stream, batch, slots, columns), columns);
   } catch (error) {
     throw asDamage(error, parsed.chunk);
   }

@@ -1,4 +1,4 @@
-// The schema of a stream that somebody wrote: its fields, as far as they can be columns, and its metadata.
+// The schema of a stream that somebody wrote: its fields, as far as they can be columns.
 import { MessageHeader, Precision, Type } from 'apache-arrow';
 import type { Column, ColumnType } from '../core/columns.ts';
 import { indirect, NotArrow, readTables, slot, tables, text } from './flatbuffer.ts';
@@ -10,15 +10,9 @@ export interface StoredField {
   readonly isJagged: boolean;
 }
 
-export interface StoredSchema {
-  readonly fields: readonly StoredField[];
-  readonly metadata: ReadonlyMap<string, string>;
-}
-
 // Slots of the flatbuffer tables in Arrow's Schema.fbs, in the order of their fields.
-const schemaSlot = { fields: 1, metadata: 2 } as const;
+const schemaSlot = { fields: 1 } as const;
 const fieldSlot = { name: 0, typeType: 2, type: 3, children: 5 } as const;
-const keyValueSlot = { key: 0, value: 1 } as const;
 const intSlot = { bitWidth: 0, isSigned: 1 } as const;
 const floatSlot = { precision: 0 } as const;
 
@@ -27,21 +21,13 @@ export function fieldsOf(columns: readonly Column[]): StoredField[] {
   return columns.map(({ name, type, countedBy }) => ({ name, type, isJagged: countedBy !== undefined }));
 }
 
-/** The schema of a framed schema message. @throws NotArrow also for fields that no column of ours could be. */
-export function readSchema(framed: Uint8Array): StoredSchema {
+/** The fields of a framed schema message. @throws NotArrow also for fields that no column of ours could be. */
+export function readFields(framed: Uint8Array): StoredField[] {
   const metadata = framed.subarray(prefixBytes, prefixBytes + metadataBytes(framed));
   return readTables(metadata, (view, message) => {
     const { type, header } = headerOf(view, message);
     if (type !== MessageHeader.Schema) throw new NotArrow('A schema was expected.');
-    return {
-      fields: tables(view, slot(view, header, schemaSlot.fields)).map((field) => storedField(view, field)),
-      metadata: new Map(
-        tables(view, slot(view, header, schemaSlot.metadata)).map((pair) => [
-          text(view, slot(view, pair, keyValueSlot.key)),
-          text(view, slot(view, pair, keyValueSlot.value)),
-        ]),
-      ),
-    };
+    return tables(view, slot(view, header, schemaSlot.fields)).map((field) => storedField(view, field));
   });
 }
 

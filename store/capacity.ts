@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { type ChunkRef, chunkKey, parseChunkKey } from '../core/chunk.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, pause } from '../core/clock.ts';
 import { EvokeError } from '../core/errors.ts';
 import type { UsageBook, UsageEntry } from '../core/usage-book.ts';
 import type { Chunks } from './chunks.ts';
@@ -27,6 +27,9 @@ export interface CapacityParts {
 const candidatesAtOnce = 256;
 /** Looks of one reservation for room: it gives up where others would only wait for it. */
 const looksMax = 64;
+/** Between two looks while others' promises take the room, and altogether: longer than chunks take to be made. */
+const waitMs = 250;
+const waitMsMax = 10_000;
 /** How long a chunk that may not go is not asked about again. */
 const keptMs = 60_000;
 const keptMax = 20_000;
@@ -54,11 +57,16 @@ export class Capacity {
   }
 
   async #reserveWithEviction(id: string, bytes: number): Promise<void> {
+    let waitedMs = 0;
     for (let look = 0; look < looksMax; look++) {
       const answer = await this.#ask(id, bytes);
       if (answer === 'reserved') return;
       if (answer === 'unknown') await this.#rebuild();
-      else if (!(await this.#makeRoom(bytes))) break;
+      else if (!(await this.#makeRoom(bytes))) {
+        if (waitedMs >= waitMsMax || !(await this.#isOnlyPromised(bytes))) break;
+        await pause(waitMs);
+        waitedMs += waitMs;
+      }
     }
     throw new EvokeError('STORE_UNAVAILABLE', {
       detail: 'The store is full and nothing may be evicted.',
@@ -118,6 +126,15 @@ export class Capacity {
       if (passedOver.length > 0) await book.touch(passedOver.map((key) => ({ key, usedAtMs })));
     }
     return gone > 0 || missing <= 0 || candidates.length === candidatesAtOnce;
+  }
+
+  /**
+   * Whether it is chunks still being made that take the room: they mostly turn out smaller than was promised to them, and
+   * once stored they may go. Refusing would fail a chunk for which there is room in a moment.
+   */
+  async #isOnlyPromised(bytes: number): Promise<boolean> {
+    const usage = await this.#parts.book.usage();
+    return usage !== undefined && usage.reservedBytes > 0 && usage.usedBytes + bytes <= this.#parts.capacityBytes;
   }
 
   /** How much must go before `bytes` fit. */

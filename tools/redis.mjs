@@ -21,8 +21,12 @@ export async function ensureRedis(environment = process.env) {
   // A shared one is somebody else's.
   if (environment.EVOKE_REDIS_URL || findRedis(environment) !== undefined) return;
   const apt = findOnPath('apt-get', environment.PATH);
-  if (environment.EVOKE_NO_INSTALL === '1') {
-    throw new Refusal(`There is no Redis on the PATH, and EVOKE_NO_INSTALL=1 forbids to install one. ${advice(apt)}`);
+  // Whatever it was set to ("yes", "true"), nothing was to be installed; that it should be 1 is said when the settings are read.
+  const forbids = environment.EVOKE_NO_INSTALL;
+  if (forbids && forbids !== '0') {
+    throw new Refusal(
+      `There is no Redis on the PATH, and EVOKE_NO_INSTALL=${forbids} forbids to install one. ${advice(apt)}`,
+    );
   }
   if (apt === undefined || process.getuid?.() !== 0) throw new Refusal(`There is no Redis on the PATH. ${advice(apt)}`);
   say(

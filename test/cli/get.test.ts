@@ -113,6 +113,7 @@ test('what is there and no file, as a named pipe or /dev/null, is written to and
 test.each([
   ['get test:zmumu 1-3 -o x.root', 2, /names no format/],
   ['get test:zmumu 1-3 --format root', 2, /--format/],
+  ['get test:zmumu 1-3 --output=', 2, /has no name/],
   ['get test:zmumu 3-1', 2, /comes before/],
   ['get test:zmumu 0-1', 2, /not an event range/],
   ['get zmumu 1-3', 2, /not a dataset's name/],

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -135,4 +135,18 @@ test('bad settings are one message with all of them, and nothing is made', async
   expect(await service.ended()).toBe(1);
   expect(service.stderr).toMatch(/EVOKE_PORT="x"[\s\S]*EVOKE_ATTEMPTS="0"/);
   expect(existsSync(dataDir)).toBe(false);
+});
+
+test('a data folder that cannot be one is named in one line, with the way out', async () => {
+  const dataDir = join(await temporaryFolder(), 'taken');
+  await writeFile(dataDir, '');
+  for (const folder of [dataDir, join(dataDir, 'below')]) {
+    const refused = await evoke(['start'], { EVOKE_DATA_DIR: folder });
+    expect(refused).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^evoke: .*cannot be used.*EVOKE_DATA_DIR\.\n$/),
+    });
+    expect(refused.stderr).toContain(folder);
+  }
 });

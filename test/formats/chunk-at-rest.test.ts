@@ -6,11 +6,11 @@ import { batchesOf } from '../../core/chunk.ts';
 import type { Column, EventColumns } from '../../core/columns.ts';
 import { EvokeError } from '../../core/errors.ts';
 import { arrowWriter, ChunkWriter } from '../../formats/arrow-writer.ts';
-import { decodeBatch, readChunk } from '../../formats/chunk-reader.ts';
+import { readChunk } from '../../formats/chunk-reader.ts';
 import { cut } from '../../formats/cut.ts';
 import { endMarker } from '../../formats/ipc.ts';
 import { decodeBatchFrame, encodeBatch } from '../../formats/record-batch.ts';
-import { plain, readIndependently } from './reader.ts';
+import { decodeBatch, plain, readIndependently } from './reader.ts';
 import { chunkAt, columns, derivationId, make, stored, streamOf } from './synthetic.ts';
 
 test('an independent reader finds every value of every column, in the stream alone and in the object with its trailer', () => {

@@ -4,8 +4,9 @@ import type { ChunkRef } from '../../core/chunk.ts';
 import { chunkKey } from '../../core/chunk.ts';
 import { EvokeError } from '../../core/errors.ts';
 import { openChunk, sealChunk, verifyChunk } from '../../formats/chunk-file.ts';
-import { decodeBatch, storedChunk } from '../../formats/chunk-reader.ts';
+import { storedChunk } from '../../formats/chunk-reader.ts';
 import { endMarker } from '../../formats/ipc.ts';
+import { decodeBatch } from './reader.ts';
 import { chunkAt, columns, derivationId, provenanceOf, stored, streamOf } from './synthetic.ts';
 
 const chunk: ChunkRef = { derivation: derivationId, batchEvents: 2, range: { first: 4, end: 7 } };

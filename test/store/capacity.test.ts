@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { chunkOf, type Dataset } from '../../core/dataset.ts';
 import { Capacity } from '../../store/capacity.ts';
 import { defaultCapacityBytes, rememberedCapacityBytes } from '../../store/capacity-default.ts';
@@ -132,6 +132,22 @@ test('pinned chunks stay, wherever they stand in the line', async () => {
   expect(await stored()).toEqual([0, 1, 5, 6]);
 });
 
+test('room that is only promised to chunks being made is waited for', async () => {
+  const { capacity, store, stored, pin } = await setUp();
+  const other = aDataset({ name: 'other', derivation: aDerivation(7), events: 1e6 });
+  await store(0);
+  await store(1);
+  await pin(dataset);
+  const promised = await capacity.reserve(2 * chunkBytes);
+  // More than there ever will be beside what is pinned: refused at once.
+  await expect(capacity.reserve(3 * chunkBytes)).rejects.toMatchObject(full);
+  const waiting = capacity.reserve(chunkBytes);
+  const { chunk, bytes } = aChunk({ dataset: other, index: 0 });
+  await promised.settle(chunk, bytes.length);
+  await waiting;
+  expect(await stored()).toEqual([0, 1]);
+});
+
 test('fossils stay', async () => {
   const other = aDataset({ name: 'other', derivation: aDerivation(7), events: 1e6 });
   const { store, stored, catalog, chunks } = await setUp({ canRemake: (of) => of.name !== 'other' });
@@ -217,7 +233,11 @@ test('a lost book is rebuilt from the store, the oldest written first', async ()
 test('the reservation of a killed process lapses', async () => {
   const { capacity, worker, clock, store } = await setUp();
   await capacity.reserve(4 * chunkBytes);
-  await expect(worker().reserve(chunkBytes)).rejects.toMatchObject(full);
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const refused = expect(worker().reserve(chunkBytes)).rejects.toMatchObject(full);
+  await vi.advanceTimersByTimeAsync(20_000);
+  await refused;
   clock.ms += 11 * 60_000;
   await store(0, worker());
 });

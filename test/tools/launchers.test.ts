@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
@@ -108,13 +109,28 @@ test('the shell that npm puts between dying, the launcher ends what it runs', as
   // A shell as npm's, that goes away and leaves the launcher behind.
   const script = `require('node:child_process').spawn(process.execPath, [${JSON.stringify(join(clone.root, 'tools/evoke.mjs'))}, 'wait', ${JSON.stringify(note)}], { stdio: ['ignore', 'inherit', 'ignore'] }); process.stdin.on('end', () => process.exit()).resume();`;
   await writeFile(join(clone.temporary, 'shell.cjs'), script);
-  const { spawn } = await import('node:child_process');
   const shell = spawn(process.execPath, [join(clone.temporary, 'shell.cjs')], {
     env: { PATH: clone.bin, npm_lifecycle_event: 'start' },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   await once(shell.stdout, 'data');
   shell.kill('SIGTERM');
+  await vi.waitFor(async () => expect(await readFile(note, 'utf8')).toMatch(/SIGTERM/), { timeout: 5000 });
+});
+
+test('npm itself killed, of which its shell learns nothing, the launcher ends what it runs', async () => {
+  const note = join(clone.temporary, 'note');
+  await clone.run('evoke.mjs', []);
+  // The `:` behind keeps every shell from putting the launcher in its own place.
+  const line = `'${process.execPath}' '${join(clone.root, 'tools/evoke.mjs')}' wait '${note}'; :`;
+  const script = `require('node:child_process').spawn('sh', ['-c', ${JSON.stringify(line)}], { stdio: ['ignore', 'inherit', 'ignore'] });`;
+  await writeFile(join(clone.temporary, 'npm.cjs'), script);
+  const npm = spawn(process.execPath, [join(clone.temporary, 'npm.cjs')], {
+    env: { PATH: `${clone.bin}:/bin`, npm_lifecycle_event: 'start', npm_node_execpath: process.execPath },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(npm.stdout, 'data');
+  npm.kill('SIGKILL');
   await vi.waitFor(async () => expect(await readFile(note, 'utf8')).toMatch(/SIGTERM/), { timeout: 5000 });
 });
 
@@ -165,6 +181,7 @@ test('with EVOKE_REDIS_URL set no Redis is looked for', async () => {
 
 test.each([
   ['EVOKE_NO_INSTALL=1 forbids it', { env: { EVOKE_NO_INSTALL: '1' } }],
+  ['EVOKE_NO_INSTALL=yes means the same', { env: { EVOKE_NO_INSTALL: 'yes' } }],
   ['the user is not root', { user: true }],
 ])('no Redis and %s: the message says what to type, and nothing is started', async (_why, options) => {
   await clone.command('apt-get', aptGet);
