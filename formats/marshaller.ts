@@ -60,6 +60,8 @@ export class Marshaller {
       minThreads: 0,
       maxThreads: this.#options.threads,
       idleTimeout: idleMs,
+      // As in the workers' pool: a thread told to end just as it begins to wait on shared memory never ends.
+      atomics: 'disabled',
     });
     try {
       return await this.#pool.run(task, { transferList: [task.batch.buffer] });
