@@ -27,7 +27,8 @@ export class Fresh<V extends {}> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     const ageMs = this.#clock.now() - entry.at;
-    if (ageMs > this.#maxAgeMs) return undefined;
+    // A clock that was set back says nothing about the age.
+    if (ageMs > this.#maxAgeMs || ageMs < 0) return undefined;
     // A failed refresh is not an error yet: the next look past the age limit meets it.
     if (ageMs > this.#maxAgeMs / 2) this.#refresh(key).catch(() => undefined);
     return entry.value;

@@ -25,7 +25,7 @@ export interface UsageBook {
   oldest(count: number): Promise<{ key: string }[]>;
   /** The chunk is gone. */
   forget(key: string): Promise<void>;
-  /** Takes a listing of the store in; what settles meanwhile stays. From then on the book is known. */
+  /** Takes a listing of the store in; what settles meanwhile stays. From then on the book is known, unless it was lost on the way. */
   rebuild(entries: AsyncIterable<UsageEntry>): Promise<void>;
   /** Later uses of chunks; chunks that the book does not know are ignored, and so is a use before the recorded one. */
   touch(entries: readonly { readonly key: string; readonly usedAtMs: number }[]): Promise<void>;

@@ -72,15 +72,12 @@ export class ChunkQueue {
     });
   }
 
-  /** Takes an order back unless a worker has begun it. */
+  /** Takes an order back unless a worker has begun it; how one ended stays known to those who look. */
   async withdraw(jobId: string): Promise<void> {
     await this.#calls.call(async () => {
-      const job = await this.#queue.getJob(jobId);
-      if (job === undefined || (await job.getState()) === 'active') return;
-      // Between the look and the removal a worker may have begun: then BullMQ refuses, and so be it.
-      await job.remove().catch((error: unknown) => {
-        if (this.#calls.redis.status !== 'ready') throw error;
-      });
+      if ((await this.#fate(jobId)).state !== 'queued') return;
+      // Between the look and the removal a worker may have begun: then BullMQ removes nothing, and so be it.
+      await this.#queue.remove(jobId);
     });
   }
 
@@ -103,20 +100,23 @@ export class ChunkQueue {
   async states(): Promise<Map<string, WorkState>> {
     return this.#calls.call(async () => {
       const states = new Map<string, WorkState>();
-      for (const job of await this.#jobs('waiting', 'prioritized', 'delayed')) states.set(job.data.key, 'queued');
-      for (const job of await this.#jobs('active')) states.set(job.data.key, 'generating');
+      for (const job of await this.#jobs('first', 'waiting', 'prioritized', 'delayed'))
+        states.set(job.data.key, 'queued');
+      for (const job of await this.#jobs('first', 'active')) states.set(job.data.key, 'generating');
       return states;
     });
   }
 
-  /** Chunks that failed for good in the last minute, by key. */
+  /** Chunks that failed for good in the last minute, by key, the latest first. */
   async failures(): Promise<Map<string, ChunkFailed>> {
     return this.#calls.call(async () => {
       const since = Date.now() - finishedKeptSeconds * 1000;
       const failures = new Map<string, ChunkFailed>();
-      for (const job of await this.#jobs('failed')) {
+      for (const job of await this.#jobs('latest', 'failed')) {
+        const { key } = job.data;
         // BullMQ forgets old ones only when the next one ends.
-        if ((job.finishedOn ?? 0) >= since) failures.set(job.data.key, failureOf(job.data.key, job.failedReason));
+        if ((job.finishedOn ?? 0) < since || failures.has(key)) continue;
+        failures.set(key, failureOf(key, job.failedReason));
       }
       return failures;
     });
@@ -140,9 +140,9 @@ export class ChunkQueue {
     this.#calls.close();
   }
 
-  /** The next ones of these kinds, each kind bounded; not `getJobs`, which fetches every job twice. */
-  async #jobs(...types: JobType[]): Promise<Job<ChunkJob, ChunkDone>[]> {
-    const ids = await this.#queue.getRanges(types, 0, shownMax - 1, true);
+  /** The first in line or the latest of these kinds, each kind bounded; not `getJobs`, which fetches every job twice. */
+  async #jobs(which: 'first' | 'latest', ...types: JobType[]): Promise<Job<ChunkJob, ChunkDone>[]> {
+    const ids = await this.#queue.getRanges(types, 0, shownMax - 1, which === 'first');
     const jobs = await Promise.all(ids.map((id) => this.#queue.getJob(id)));
     return jobs.filter((job) => job !== undefined);
   }

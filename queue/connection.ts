@@ -101,7 +101,8 @@ export class RedisCalls {
 
   /**
    * Runs one conversation. While Redis is away, the first calls wait for it a little (it may be just starting); once it has
-   * been away for as long as a call may take, they fail at once. A call given up here may still have its effect.
+   * been away for as long as a call may take, they fail at once. A call that was begun and is given up may still have its
+   * effect; one that only waited for Redis has none.
    * @throws EvokeError QUEUE_UNAVAILABLE
    */
   async call<T>(conversation: (redis: Redis) => Promise<T>): Promise<T> {
@@ -116,7 +117,8 @@ export class RedisCalls {
       timer = setTimeout(() => reject(unavailable('it does not answer in time')), callMsMax - waitedMs);
     });
     try {
-      return await Promise.race([this.#ready.promise.then(() => conversation(this.redis)), late]);
+      await Promise.race([this.#ready.promise, late]);
+      return await Promise.race([conversation(this.redis), late]);
     } catch (error) {
       // A server that fell silent has been away since it was last asked, not only since it was given up.
       if (this.#awaySinceMs !== undefined) this.#awaySinceMs = Math.min(this.#awaySinceMs, begunMs);

@@ -6,7 +6,10 @@ import type { UsageBook, UsageEntry } from '../core/usage-book.ts';
 import { RedisCalls } from './connection.ts';
 import { keyOf } from './names.ts';
 
-/** Longer than any chunk takes to make. What a killed worker had reserved is free again after that. */
+/**
+ * Longer than a chunk should take to make (setting CHUNK_SECONDS); one that takes longer goes over the capacity for once.
+ * What a killed worker had reserved is free again after that.
+ */
 const reservationMs = 10 * 60_000;
 /** Entries that go into one call: it holds Redis for about a millisecond. */
 const pageEntries = 500;
@@ -138,7 +141,7 @@ export class RedisUsageBook implements UsageBook {
     await this.#run(forgetScript, key);
   }
 
-  /** Begins again when Redis forgets on the way; what settles meanwhile stays. */
+  /** When Redis forgets on the way, the book stays unknown, and whoever needs it begins again; what settles meanwhile stays. */
   async rebuild(entries: AsyncIterable<UsageEntry>): Promise<void> {
     const token = randomUUID();
     await this.#calls.call((redis) => redis.hset(this.#key(2), `building:${token}`, '1'));
@@ -146,13 +149,13 @@ export class RedisUsageBook implements UsageBook {
     const add = async () => {
       const fields = page.flatMap((entry) => [entry.key, entry.bytes, entry.usedAtMs]);
       page = [];
-      await this.#run(addScript, token, ...fields);
+      return (await this.#run(addScript, token, ...fields)) === 'added';
     };
     for await (const entry of entries) {
       page.push(entry);
-      if (page.length === pageEntries) await add();
+      if (page.length === pageEntries && !(await add())) return;
     }
-    if (page.length > 0) await add();
+    if (page.length > 0 && !(await add())) return;
     await this.#run(knownScript, token);
   }
 

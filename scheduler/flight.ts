@@ -128,15 +128,15 @@ export class Flight {
     this.#step(async () => {
       if (!stillEmpty()) return;
       this.#stop();
-      leaving(this.#withdraw());
+      leaving(this.#joined ? Promise.resolve() : this.#withdraw(this.#jobId));
     });
   }
 
-  async #withdraw(): Promise<void> {
-    if (this.#jobId === undefined || this.#joined) return;
+  async #withdraw(jobId: string | undefined): Promise<void> {
+    if (jobId === undefined) return;
     this.#with.happened('withdrawn');
     // With Redis away there is nobody to tell; the chunk is then made for whoever comes next.
-    await this.#with.queue.withdraw(this.#jobId).catch(() => undefined);
+    await this.#with.queue.withdraw(jobId).catch(() => undefined);
   }
 
   #step(act: () => Promise<void>): void {
@@ -159,8 +159,11 @@ export class Flight {
   async #add(): Promise<void> {
     this.#done = undefined;
     const { jobId, joined } = await this.#with.queue.add(this.job, 'interactive');
-    // The flight may have failed meanwhile.
-    if (this.#over) return;
+    if (this.#over) {
+      // It failed meanwhile: nobody waits for this order.
+      if (!joined) await this.#withdraw(jobId);
+      return;
+    }
     this.#with.ordered(this, jobId, this.#jobId);
     this.#jobId = jobId;
     this.#joined = joined;

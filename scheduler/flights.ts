@@ -134,7 +134,10 @@ export class Flights {
    */
   board(job: ChunkJob, options: BoardOptions = {}): Promise<Landing> {
     const { signal } = options;
-    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (signal?.aborted) {
+      this.stats.left++;
+      return Promise.reject(signal.reason);
+    }
     const existing = this.#byKey.get(job.key);
     const refusal = existing === undefined ? this.#refusalOf(job, options) : refusalToJoin(existing.flight);
     if (refusal !== undefined) {

@@ -1,7 +1,6 @@
 // Pure planning: by which means each chunk of a range is had, run-length encoded, and what that takes.
 // Estimates are for people and for choosing; nothing that is promised rests on them.
 import type { ChunkSpan } from '../core/chunk.ts';
-import { chunksCovering } from '../core/chunk.ts';
 import type { Dataset } from '../core/dataset.ts';
 import type { EventRange } from '../core/event-range.ts';
 import { eventsIn, intersection } from '../core/event-range.ts';
@@ -10,12 +9,6 @@ import { cpuCost, egressCost, fromNano, waitingCost } from '../costs/prices.ts';
 
 /** `memory`: held by this process. `near`: in the store. `join`: being made for somebody. `generate`: to be made. */
 export type Means = 'memory' | 'near' | 'join' | 'generate';
-
-export interface ChunkState {
-  readonly means: Means;
-  /** Size at rest, where it is known. */
-  readonly bytes?: number;
-}
 
 /** Consecutive chunks of one state; both ends inclusive. */
 export interface ChunkRun<S> {
@@ -159,29 +152,6 @@ export class PlanBuilder {
     const cost = cpuCost(prices, cpuSeconds) + waitingCost(prices, seconds) + egressCost(prices, bytes);
     return { seconds, cpuSeconds, bytes, cost };
   }
-}
-
-/**
- * Plans a range chunk by chunk. Pure. `stateOf` is asked once for each chunk the range touches, in order, so this is for
- * ranges of a bounded number of chunks; scheduler/survey.ts plans the others from listings.
- */
-export function planRange(
-  dataset: Dataset,
-  range: EventRange,
-  stateOf: (chunkIndex: number) => ChunkState,
-  estimates: Estimates,
-): Plan {
-  const builder = new PlanBuilder(dataset, range, estimates);
-  const merger = new RunMerger<Means>();
-  const { first, end } = chunksCovering(range, dataset.chunkEvents);
-  for (let index = first; index < end; index++) {
-    const { means, bytes = 0 } = stateOf(index);
-    const run = merger.push({ firstChunk: index, lastChunk: index, state: means, bytes });
-    if (run !== undefined) builder.add(run);
-  }
-  const last = merger.end();
-  if (last !== undefined) builder.add(last);
-  return builder.plan();
 }
 
 /** The events of consecutive chunks; the dataset's last one is clipped. */

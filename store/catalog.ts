@@ -112,6 +112,7 @@ export class Catalog {
     const record = { scope: dataset.scope, name: dataset.name, retiredAt: timestamp(this.#clock) };
     await writeRecord(this.#store, `retired/${pathOf(name)}`, record, { ifAbsent: true });
     this.#retired.forget(pathOf(name));
+    this.#lastRetired.set(pathOf(name), true);
   }
 
   /** At most two seconds behind; while the store fails, what was last known. */

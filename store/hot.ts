@@ -46,7 +46,8 @@ export class HotChunks implements Store {
     const entry = this.#entries?.get(name);
     if (entry === undefined) return undefined;
     const ageMs = this.#clock.now() - entry.checkedAt;
-    if (ageMs > this.#ageMaxMs) return undefined;
+    // A clock that was set back says nothing about the age.
+    if (ageMs > this.#ageMaxMs || ageMs < 0) return undefined;
     if (ageMs > this.#ageMaxMs / 2) this.#check(name, entry);
     return entry.bytes;
   }
@@ -107,7 +108,7 @@ export class HotChunks implements Store {
     const running = this.#checks.get(name);
     if (running !== undefined) return running;
     const at = this.#clock.now();
-    const check = this.#store
+    const check: Promise<Check> = this.#store
       .head(name)
       .then(
         (info): Check => {
@@ -124,7 +125,9 @@ export class HotChunks implements Store {
           return 'present';
         },
       )
-      .finally(() => this.#checks.delete(name));
+      .finally(() => {
+        if (this.#checks.get(name) === check) this.#checks.delete(name);
+      });
     this.#checks.set(name, check);
     return check;
   }
@@ -141,5 +144,7 @@ export class HotChunks implements Store {
   #forget(name: string): void {
     this.#entries?.delete(name);
     this.#loads.delete(name);
+    // What it says would be taken for the next entry's.
+    this.#checks.delete(name);
   }
 }

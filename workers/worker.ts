@@ -108,7 +108,7 @@ export class ChunkWorker {
     await endsWithin(cancelMsMax, this.#idle());
     // Threads that did not look up die now, and their orders go back like the others.
     this.#killing = true;
-    await this.#pool.close();
+    await endsWithin(goodbyeMsMax, this.#pool.close());
     await endsWithin(goodbyeMsMax, Promise.all([this.#idle(), this.#maker.settled()]));
     // A Redis that is away cannot be told: there the locks run out, and others take over.
     if (!(await endsWithin(goodbyeMsMax, closed))) await endsWithin(goodbyeMsMax, this.#worker?.disconnect() ?? closed);

@@ -80,3 +80,12 @@ test('the memory is bounded: the least recently used goes', async () => {
   expect(fresh.peek('a')).toBeUndefined();
   expect(fresh.peek('c')).toBe('c');
 });
+
+test('a clock that is set back makes nothing fresh', async () => {
+  const { fresh, clock, loads } = await remembered();
+  clock.at = -3_600_000;
+  expect(fresh.peek('a')).toBeUndefined();
+  const got = fresh.get('a');
+  loads.at(-1)?.resolve('second');
+  expect(await got).toBe('second');
+});

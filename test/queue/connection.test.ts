@@ -4,7 +4,8 @@ import { RedisCalls } from '../../queue/connection.ts';
 import { keepingLog } from '../fixtures/line.ts';
 import { redisFor, type TestOfItsOwn } from '../redis.ts';
 
-const timely = 1_500;
+/** Two seconds are promised; the rest is for whoever asks. */
+const timely = 1_700;
 
 function callsTo(context: TestOfItsOwn, url: string, log = keepingLog()): RedisCalls {
   const calls = new RedisCalls(url, { log });
@@ -29,7 +30,7 @@ test.concurrent('a call right after the connection was begun waits for it', asyn
 test.concurrent('without a server calls are refused in time, and at once when that is known', async (context) => {
   const calls = callsTo(context, 'unix:///nowhere/at/all.sock');
   expect(await refused(calls)).toBeLessThan(timely);
-  expect(await refused(calls)).toBeLessThan(100);
+  expect(await refused(calls)).toBeLessThan(400);
   expect(await calls.ping()).toBe(false);
 });
 
@@ -45,9 +46,9 @@ test.concurrent('with the server stopped calls are refused in time, and answered
   expect(await calls.ping()).toBe(true);
   await redis.kill();
   expect(await refused(calls)).toBeLessThan(timely);
-  await context.expect.poll(() => log.lines.length).toBe(1);
+  await context.expect.poll(() => log.lines.length, { timeout: 5_000 }).toBe(1);
   expect(await refused(calls)).toBeLessThan(timely);
-  expect(await refused(calls)).toBeLessThan(100);
+  expect(await refused(calls)).toBeLessThan(400);
   await redis.restart();
   await context.expect.poll(() => calls.ping(), { timeout: 5_000, interval: 20 }).toBe(true);
   // An outage is told once, not at every try to connect.
@@ -64,11 +65,23 @@ test.concurrent('with the server frozen every call is refused in time, and answe
     expect(Math.max(...together)).toBeLessThan(timely);
     for (let i = 0; i < 3; i++) expect(await refused(calls)).toBeLessThan(timely);
     // By now it is known.
-    expect(await refused(calls)).toBeLessThan(100);
+    expect(await refused(calls)).toBeLessThan(400);
   } finally {
     redis.thaw();
   }
   await context.expect.poll(() => calls.ping(), { timeout: 5_000, interval: 20 }).toBe(true);
+});
+
+test.concurrent('a call that was refused while Redis was away is not made when it is back', async (context) => {
+  const redis = await redisFor(context);
+  const calls = callsTo(context, redis.url);
+  await calls.ping();
+  await redis.kill();
+  await context.expect.poll(() => calls.redis.status, { timeout: 5_000, interval: 5 }).not.toBe('ready');
+  await expect(calls.call((client) => client.set('late', 'x'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  await redis.restart();
+  await context.expect.poll(() => calls.ping(), { timeout: 5_000, interval: 20 }).toBe(true);
+  expect(await calls.call((client) => client.get('late'))).toBeNull();
 });
 
 test.concurrent('a short absence is waited out', async (context) => {
@@ -76,7 +89,7 @@ test.concurrent('a short absence is waited out', async (context) => {
   const calls = callsTo(context, redis.url);
   await calls.ping();
   await redis.kill();
-  await context.expect.poll(() => calls.redis.status, { interval: 5 }).not.toBe('ready');
+  await context.expect.poll(() => calls.redis.status, { timeout: 5_000, interval: 5 }).not.toBe('ready');
   const call = calls.call((client) => client.set('a', 'b'));
   await redis.restart();
   expect(await call).toBe('OK');
@@ -99,5 +112,5 @@ test.concurrent('after closing, calls are refused', async (context) => {
   const calls = callsTo(context, redis.url);
   await calls.ping();
   calls.close();
-  expect(await refused(calls)).toBeLessThan(50);
+  expect(await refused(calls)).toBeLessThan(400);
 });

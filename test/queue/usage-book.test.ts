@@ -39,13 +39,17 @@ test('two workers share one book, and a listing of thousands goes in', async () 
 
 test('FLUSHALL in the middle of a rebuild leaves a book that knows nothing, not one that knows half', async () => {
   const { book, redis } = await aBook();
+  let listed = 0;
   async function* interrupted(): AsyncGenerator<UsageEntry> {
-    for (let i = 0; i < 1000; i++) {
+    for (let i = 0; i < 100_000; i++) {
       if (i === 700) await redis.command('FLUSHALL');
+      listed++;
       yield { key: `k${i}`, bytes: 1, usedAtMs: i };
     }
   }
   await book.rebuild(interrupted());
+  // The rest of the store is not listed for nothing.
+  expect(listed).toBeLessThan(2_000);
   expect(await book.usage()).toBeUndefined();
   expect(await book.reserve('a', 1, 100)).toBe('unknown');
   await book.rebuild(listing([{ key: 'k', bytes: 1, usedAtMs: 1 }]));
@@ -69,5 +73,5 @@ test('with Redis frozen the book refuses in time', async () => {
   redis.freeze();
   const begun = performance.now();
   await expect(book.reserve('a', 1, 100)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
-  expect(performance.now() - begun).toBeLessThan(1_500);
+  expect(performance.now() - begun).toBeLessThan(1_900);
 });

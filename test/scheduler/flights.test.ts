@@ -2,25 +2,11 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { EvokeError } from '../../core/errors.ts';
-import { Flights } from '../../scheduler/flights.ts';
-import { codeOf, datasetOf, FakeChunks, FakeQueue, jobOf, workOn } from './fakes.ts';
-import { ManualTime, settle } from './manual-time.ts';
+import { codeOf, jobOf, workOn } from './fakes.ts';
+import { dataset, job, setUp } from './flying.ts';
+import { settle } from './manual-time.ts';
 
-const dataset = datasetOf(1000, 10);
-const job = jobOf(dataset, 3);
 const { key } = job;
-
-function setUp(options: { flightsMax?: number; waitMs?: number } = {}) {
-  const time = new ManualTime();
-  const queue = new FakeQueue();
-  const chunks = new FakeChunks();
-  const flights = new Flights({ queue, events: queue, chunks, time, flightsMax: 100, waitMs: 600_000, ...options });
-  const land = (index = 3) => {
-    chunks.put(dataset, index);
-    queue.finish(jobOf(dataset, index).key);
-  };
-  return { time, queue, chunks, flights, land };
-}
 
 test('ten callers for one absent chunk cause one generation', async () => {
   const { queue, flights, land } = setUp();
@@ -139,7 +125,7 @@ test('a waiter with an aborted signal orders nothing', async () => {
   const { queue, flights } = setUp();
   expect(await codeOf(flights.board(job, { signal: AbortSignal.abort(new Error('gone')) }))).toBe('gone');
   await settle();
-  expect([queue.added.length, flights.size, flights.stats.boarded]).toEqual([0, 0, 0]);
+  expect([queue.added.length, flights.size, flights.stats.boarded, flights.stats.left]).toEqual([0, 0, 0, 1]);
 });
 
 test('when the last waiter leaves, work that was not started is withdrawn', async () => {
@@ -191,6 +177,24 @@ test('whoever comes while the order is being placed for nobody takes it over', a
   expect([queue.added.length, queue.withdrawn.length]).toEqual([1, 0]);
   land();
   expect(await codeOf(next)).toBe('fulfilled');
+});
+
+test('an order that is placed while its chunk is told to have failed is taken back', async () => {
+  const { queue, flights } = setUp();
+  const placing = Promise.withResolvers<void>();
+  const add = queue.add.bind(queue);
+  queue.add = async (order) => {
+    const added = await add(order);
+    await placing.promise;
+    return added;
+  };
+  const landing = codeOf(flights.board(job));
+  await settle();
+  queue.emit('failed', { key, code: 'GENERATION_FAILED', detail: 'of an earlier order', attempts: 3 });
+  expect(await landing).toBe('GENERATION_FAILED');
+  placing.resolve();
+  await settle();
+  expect([queue.withdrawn, queue.jobs.size, flights.size]).toEqual([['job-1'], 0, 0]);
 });
 
 test('a chunk asked for while its order is being withdrawn is ordered after that', async () => {
@@ -354,67 +358,6 @@ test('over the bound of flights is an answer, and half of them is kept for what 
   // Joining is always possible.
   void board(0);
   expect(flights.stats.boarded).toBe(5);
-});
-
-test('with Redis away a miss fails at once, unless the chunk is stored meanwhile', async () => {
-  const { queue, chunks, flights } = setUp();
-  queue.away = true;
-  const codes = await Promise.all([codeOf(flights.board(job)), codeOf(flights.board(job))]);
-  expect(codes).toEqual(['QUEUE_UNAVAILABLE', 'QUEUE_UNAVAILABLE']);
-  expect(flights.size).toBe(0);
-  chunks.put(dataset, 3);
-  expect(await codeOf(flights.board(job))).toBe('fulfilled');
-});
-
-test('work under way goes on when Redis returns within ten seconds', async () => {
-  const { time, queue, flights, land } = setUp();
-  const landing = flights.board(job);
-  await settle();
-  queue.away = true;
-  await time.pass(9_000);
-  expect(flights.size).toBe(1);
-  queue.away = false;
-  await time.pass(2_000);
-  land();
-  expect(await codeOf(landing)).toBe('fulfilled');
-});
-
-test('work under way is found in the store while Redis is away', async () => {
-  const { time, queue, chunks, flights } = setUp();
-  const landing = flights.board(job);
-  await settle();
-  queue.away = true;
-  await time.pass(4_000);
-  chunks.put(dataset, 3);
-  await time.pass(2_000);
-  expect(await codeOf(landing)).toBe('fulfilled');
-});
-
-test('work under way is given up when Redis stays away, and who asks meanwhile is told at once', async () => {
-  const { time, queue, flights } = setUp();
-  const landing = codeOf(flights.board(job));
-  await settle();
-  queue.away = true;
-  await time.pass(2_000);
-  expect(await codeOf(flights.board(job))).toBe('QUEUE_UNAVAILABLE');
-  expect(flights.size).toBe(1);
-  await time.pass(12_000);
-  expect(await landing).toBe('QUEUE_UNAVAILABLE');
-  expect([flights.size, time.alarms]).toEqual([0, 0]);
-});
-
-test('a store that cannot be asked is waited for as long as the queue is', async () => {
-  const { time, chunks, flights, land } = setUp();
-  const landing = flights.board(job);
-  await settle();
-  chunks.gate = () => {
-    throw new EvokeError('STORE_UNAVAILABLE');
-  };
-  await time.pass(6_000);
-  expect(flights.size).toBe(1);
-  chunks.gate = () => undefined;
-  land();
-  expect(await codeOf(landing)).toBe('fulfilled');
 });
 
 test('every path out of a flight is counted once', async () => {

@@ -107,6 +107,23 @@ test('what fails is left for the next round and does not keep the rest from bein
   expect(await housekeeping.once(running, true)).toMatchObject({ bookRebuilt: true });
 });
 
+test('who is told to end in the middle of a walk through the store does not walk on', async () => {
+  const { housekeeping, book, chunks, put } = await setUp();
+  for (let index = 0; index < 10; index++) await put(index, 1);
+  const stop = new AbortController();
+  let listed = 0;
+  const all = chunks.all.bind(chunks);
+  chunks.all = async function* () {
+    for await (const stored of all()) {
+      if (++listed === 3) stop.abort();
+      yield stored;
+    }
+  };
+  expect(await housekeeping.once(stop.signal, true)).toMatchObject({ bookRebuilt: false, leftoversRemoved: 0 });
+  expect(listed).toBe(3);
+  expect(await book.usage()).toBeUndefined();
+});
+
 test('rounds come every thirty seconds, and end at once when told to', async () => {
   const { time, chunks, catalog, book } = await setUp();
   const walks: boolean[] = [];

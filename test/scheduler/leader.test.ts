@@ -11,6 +11,8 @@ import { ManualTime, settle } from './manual-time.ts';
 class FakeRedis {
   holder: { id: string; untilMs: number } | undefined;
   away = false;
+  /** Awaited before an answer. */
+  gate: Promise<void> | undefined;
   readonly #time: ManualTime;
 
   constructor(time: ManualTime) {
@@ -20,6 +22,7 @@ class FakeRedis {
   lease(id: string) {
     return {
       hold: async (leaseMs: number) => {
+        await this.gate;
         if (this.away) throw new EvokeError('QUEUE_UNAVAILABLE');
         const holder = this.holder;
         if (holder !== undefined && holder.id !== id && holder.untilMs > this.#time.now()) return false;
@@ -79,6 +82,21 @@ test('a leader that loses the lease stops at once', async () => {
   expect(reigns[0]?.signal.aborted).toBe(true);
   await leader.stop();
   expect(redis.holder?.id).toBe('b');
+});
+
+test('a leader whose renewal took longer than the lease holds stops, and begins anew', async () => {
+  const { time, redis, reigns, candidate } = setUp();
+  const leader = candidate('a');
+  await settle();
+  const answer = Promise.withResolvers<void>();
+  redis.gate = answer.promise;
+  await time.pass(10_000);
+  answer.resolve();
+  await settle();
+  // Another may have led in between.
+  expect(reigns.map(({ signal }) => signal.aborted)).toEqual([true, false]);
+  expect(leader.leading).toBe(true);
+  await leader.stop();
 });
 
 test('with Redis away nobody leads, and somebody does when it returns', async () => {

@@ -2,8 +2,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { chunksCovering } from '../../core/chunk.ts';
-import type { Estimates, Means } from '../../scheduler/plan.ts';
-import { planRange } from '../../scheduler/plan.ts';
+import type { Dataset } from '../../core/dataset.ts';
+import type { EventRange } from '../../core/event-range.ts';
+import type { Estimates, Means, Plan } from '../../scheduler/plan.ts';
+import { PlanBuilder, RunMerger } from '../../scheduler/plan.ts';
 import { datasetOf } from './fakes.ts';
 
 const estimates: Estimates = {
@@ -12,6 +14,26 @@ const estimates: Estimates = {
   prices: { cpuCoreHour: 3600, waitHour: 0, egressGb: 0, currency: 'EUR' },
 };
 const meansOf = fc.constantFrom<Means>('memory', 'near', 'join', 'generate');
+
+/** Plans a range whose chunks are in these states. */
+function planRange(
+  dataset: Dataset,
+  range: EventRange,
+  stateOf: (chunkIndex: number) => { means: Means; bytes?: number },
+  estimates: Estimates,
+): Plan {
+  const builder = new PlanBuilder(dataset, range, estimates);
+  const merger = new RunMerger<Means>();
+  const { first, end } = chunksCovering(range, dataset.chunkEvents);
+  for (let index = first; index < end; index++) {
+    const { means, bytes = 0 } = stateOf(index);
+    const run = merger.push({ firstChunk: index, lastChunk: index, state: means, bytes });
+    if (run !== undefined) builder.add(run);
+  }
+  const last = merger.end();
+  if (last !== undefined) builder.add(last);
+  return builder.plan();
+}
 
 test('consecutive chunks of equal means are one run', () => {
   const dataset = datasetOf(1000, 100);

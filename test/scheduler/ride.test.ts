@@ -35,6 +35,32 @@ test('chunks for which there was no room ahead are read when there is', async ()
   await ride.return();
 });
 
+test('a chunk that was being read ahead and comes from memory instead is held once, and let go', async () => {
+  const { chunks, delivery, open } = setUp();
+  for (let index = 0; index < 2; index++) chunks.put(dataset, index);
+  const reading = Promise.withResolvers<void>();
+  chunks.gate = (what, key) => (what === 'get' && key.endsWith('20') ? reading.promise : undefined);
+  const ride = await open({ first: 0, end: 20 });
+  await ride.next();
+  await settle();
+  chunks.remember(dataset, 1);
+  expect(await chunkIn(ride.next())).toMatchObject({ means: 'memory' });
+  reading.resolve();
+  await settle();
+  expect(delivery.usedBytes).toBe(100);
+  await ride.next();
+  expect(delivery.usedBytes).toBe(0);
+});
+
+test('orders ahead of need leave half of the flights to what is needed now', async () => {
+  const { open, orders } = setUp({ flightsMax: 4 });
+  const ride = await open(whole);
+  void codeOf(ride.next());
+  await settle();
+  expect(orders()).toEqual([0, 1]);
+  await ride.return();
+});
+
 test('the window doubles while the reader waits for chunks being made, up to 64', async () => {
   const { open, land, orders } = setUp();
   const long = { first: 0, end: 1000 };

@@ -150,6 +150,7 @@ test('retirement is for ever, and other processes know of it within two seconds'
   calls.length = 0;
   expect(await catalog.isRetired(dataset)).toBe(false);
   expect(calls).toEqual([]);
+  expect(await other.isRetired(dataset)).toBe(false);
   await other.retire(dataset);
   await other.retire(dataset);
   expect(await other.isRetired(dataset)).toBe(true);
@@ -168,6 +169,10 @@ test('while the store fails, what was last known of a retirement counts', async 
   clock.ms += 60_000;
   expect(await catalog.isRetired(dataset)).toBe(false);
   expect(await catalog.get(dataset)).toEqual(dataset);
+  state.down = false;
+  await catalog.retire(dataset);
+  state.down = true;
+  expect(await catalog.isRetired(dataset)).toBe(true);
   await expect(catalog.isRetired({ scope: 'test', name: 'unseen' })).rejects.toMatchObject({
     code: 'STORE_UNAVAILABLE',
   });

@@ -156,6 +156,21 @@ test('what was put or deleted through it is never served from before', async () 
   expect(await hot.get(name)).toBeUndefined();
 });
 
+test('what is read while its chunk is being replaced is not remembered', async () => {
+  const inner = new MemoryStore();
+  await inner.put(name, [bytes]);
+  const gate = Promise.withResolvers<void>();
+  const hot = new HotChunks(
+    { ...failing(inner, () => undefined), put: (asked, parts) => gate.promise.then(() => inner.put(asked, parts)) },
+    hotOptions,
+  );
+  const putting = hot.put(name, [Buffer.from('new')]);
+  expect(await hot.get(name)).toEqual(bytes);
+  gate.resolve();
+  await putting;
+  expect((await hot.get(name))?.toString()).toBe('new');
+});
+
 test('a read under way when its chunk is deleted is not remembered', async () => {
   const inner = new MemoryStore();
   await inner.put(name, [bytes]);
@@ -171,6 +186,38 @@ test('a read under way when its chunk is deleted is not remembered', async () =>
   gate.resolve();
   expect(await reading).toEqual(bytes);
   expect(hot.peek(name)).toBeUndefined();
+});
+
+test('a look under way when its chunk is deleted says nothing about the chunk that comes after', async () => {
+  const { clock, inner } = await setUp();
+  const gate = Promise.withResolvers<void>();
+  let looks = 0;
+  const slow = new HotChunks(
+    {
+      ...failing(inner, () => undefined),
+      head: async (asked) => (looks++ === 0 ? gate.promise.then(() => undefined) : inner.head(asked)),
+    },
+    { bytesMax: 1_000_000, clock },
+  );
+  await slow.get(name);
+  clock.ms += 1500;
+  slow.peek(name);
+  await slow.delete(name);
+  await slow.put(name, [bytes]);
+  await slow.get(name);
+  clock.ms += 2001;
+  const found = slow.get(name);
+  gate.resolve();
+  expect(await found).toEqual(bytes);
+});
+
+test('a clock that is set back makes nothing fresh', async () => {
+  const { hot, clock, inner } = await setUp();
+  await hot.get(name);
+  await inner.delete(name);
+  clock.ms -= 3_600_000;
+  expect(hot.peek(name)).toBeUndefined();
+  expect(await hot.get(name)).toBeUndefined();
 });
 
 test('the memory is bounded by bytes, and what was used last stays', async () => {

@@ -3,6 +3,7 @@ import { chunkKey } from '../../core/chunk.ts';
 import { EvokeError } from '../../core/errors.ts';
 import { arrowWriter, ChunkWriter } from '../../formats/arrow-writer.ts';
 import { sealChunk, verifyChunk } from '../../formats/chunk-file.ts';
+import { GeneratorRegistry } from '../../generators/registry.ts';
 import type { ChunkJob } from '../../queue/job.ts';
 import { Chunks } from '../../store/chunks.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
@@ -211,4 +212,21 @@ test('an order whose key, chunk and derivation do not belong together is refused
 test('an order for a generator that is not there, or not in this version, says so', async () => {
   const { fulfil } = aMaker();
   await expect(fulfil(anOrder('unheard_of'))).rejects.toMatchObject({ code: 'GENERATOR_NOT_REGISTERED' });
+});
+
+test('a task has a minute and twenty times its estimate on its thread, but never longer than a timer holds', async () => {
+  const wallMs: number[] = [];
+  const costing = (cpuSeconds: number) =>
+    aMaker({
+      registry: new GeneratorRegistry([{ ...quick, cost: () => ({ cpuSeconds, rawBytes: 12 }) }]),
+      pool: {
+        run: async (task, wallMsMax) => {
+          wallMs.push(wallMsMax);
+          return made(task);
+        },
+      },
+    });
+  const order = anOrder('quick');
+  for (const cpuSeconds of [0, 1, 1e9]) await costing(cpuSeconds).maker.fulfil(order, 1, keepingLog());
+  expect(wallMs).toEqual([60_000, 60_000 + 20_000 * order.chunk.range.end, 86_400_000]);
 });

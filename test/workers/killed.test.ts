@@ -64,10 +64,12 @@ async function workersOn(context: TestOfItsOwn): Promise<Workers> {
 }
 
 async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, 'exit');
   child.kill('SIGKILL');
-  await exit;
+  await ended(child);
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 }
 
 /** Takes a second and a half, batch by batch. */
@@ -79,7 +81,9 @@ test.concurrent('the chunk of a killed worker is made by its peer within seconds
   const order = aWhile();
   const outcome = line.outcome(order.key);
   const { jobId } = await line.queue.add(order, 'interactive');
-  await context.expect.poll(() => line.queue.fate(jobId), { interval: 20 }).toEqual({ state: 'generating' });
+  await context.expect
+    .poll(() => line.queue.fate(jobId), { timeout: 5_000, interval: 20 })
+    .toEqual({ state: 'generating' });
   await start();
   const begun = performance.now();
   await kill(first);
@@ -95,7 +99,9 @@ test.concurrent('the chunk of the only worker is made when it is started again',
   const order = aWhile();
   const outcome = line.outcome(order.key);
   const { jobId } = await line.queue.add(order, 'interactive');
-  await context.expect.poll(() => line.queue.fate(jobId), { interval: 20 }).toEqual({ state: 'generating' });
+  await context.expect
+    .poll(() => line.queue.fate(jobId), { timeout: 5_000, interval: 20 })
+    .toEqual({ state: 'generating' });
   await kill(only);
   await start();
   const begun = performance.now();
@@ -116,7 +122,7 @@ test.concurrent('a chunk that kills its workers does not take the other chunks a
   let made: unknown;
   while (made === undefined) {
     const next = await start();
-    made = await Promise.race([outcome, once(next, 'exit').then(() => undefined)]);
+    made = await Promise.race([outcome, ended(next)]);
   }
   expect(made).toMatchObject({ key: order.key, generated: true });
 });
