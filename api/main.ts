@@ -1,7 +1,6 @@
 // The api process: from the settings to a listening service, and back to nothing when it is told to end. It starts, and
 // serves what is stored, also while Redis is away.
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +10,7 @@ import { type Config, type Environment, readConfig } from '../config/settings.ts
 import { systemClock, timestamp } from '../core/clock.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { serviceVersion, stopSignal } from '../core/process.ts';
 import { Marshaller } from '../formats/marshaller.ts';
 import { builtInGenerators, type GeneratorRegistry } from '../generators/registry.ts';
 import { ChunkEvents } from '../queue/chunk-events.ts';
@@ -201,24 +201,15 @@ export async function runApi(environment: Environment, registry: GeneratorRegist
   setFlagsFromString(garbageCollection);
   const config = readConfig(environment);
   const log: Log = pino({ level: config.logLevel, base: { role: 'api', pid: process.pid } });
+  const stopping = stopSignal();
   const api = await startApi(config, registry, log);
-  let ending = false;
   const end = async () => {
-    if (ending) return;
-    ending = true;
     log.info({}, 'the api stops');
     await api.stop(config.drainSeconds * 1000);
     process.exit(0);
   };
-  let signals = 0;
-  const onSignal = () => {
-    if (++signals > 1) process.exit(1);
-    void end();
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  // Whoever started it is gone.
-  process.on('disconnect', () => void end());
+  if (stopping.aborted) return end();
+  stopping.addEventListener('abort', () => void end(), { once: true });
   log.info({ url: api.url }, 'the api listens');
   process.send?.({ ready: { address: api.url } });
   // Listening does not wait for Redis; but a process that does not belong here must not go on.
@@ -227,9 +218,4 @@ export async function runApi(environment: Environment, registry: GeneratorRegist
     await api.stop(0);
     throw error;
   });
-}
-
-function serviceVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -18,6 +18,8 @@ const workerCounters = [
   ['failed', 'evoke_worker_chunks_failed_total', 'Chunks given up.'],
   ['retried', 'evoke_worker_tries_failed_total', 'Tries that failed and were made again.'],
   ['stalled', 'evoke_worker_jobs_stalled_total', 'Jobs found without their worker.'],
+  ['evicted', 'evoke_worker_chunks_evicted_total', 'Chunks made virtual again to make room.'],
+  ['damaged', 'evoke_worker_chunks_damaged_total', 'Stored chunks found damaged, and quarantined.'],
   ['digestsDiffering', 'evoke_worker_digests_differing_total', 'Chunks made again with another digest.'],
   ['bytes', 'evoke_worker_stored_bytes_total', 'Bytes of chunks stored.'],
   ['cpuSeconds', 'evoke_worker_cpu_seconds_total', 'CPU of the generating threads.'],

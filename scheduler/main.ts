@@ -1,7 +1,6 @@
 // The scheduler process: joins the others, and keeps house while it leads. Nobody waits for it: hits and misses are served
 // without any scheduler.
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import { type Config, type Environment, readConfig } from '../config/settings.ts
 import { systemClock, timestamp } from '../core/clock.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { serviceVersion, stopSignal } from '../core/process.ts';
 import { builtInGenerators } from '../generators/registry.ts';
 import type { ProcessIdentity } from '../queue/processes.ts';
 import { Processes } from '../queue/processes.ts';
@@ -87,17 +87,6 @@ export async function runScheduler(environment: Environment): Promise<void> {
   stopping.addEventListener('abort', () => void end(), { once: true });
 }
 
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(1);
-    controller.abort();
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  return controller.signal;
-}
-
 async function wire(config: Config, log: Log) {
   const { redisUrl: url, redisPrefix: prefix } = config;
   if (url === undefined) {
@@ -122,7 +111,7 @@ async function wire(config: Config, log: Log) {
       startedAt: timestamp(systemClock),
       storeId: await catalog.identity(),
       registry: builtInGenerators.fingerprint(),
-      version: version(),
+      version: serviceVersion(),
     },
     processes: new Processes({ url, prefix, log }),
     lease,
@@ -136,9 +125,4 @@ async function wire(config: Config, log: Log) {
     await store.close().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the store did not close'));
   };
   return { parts, close };
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

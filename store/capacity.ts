@@ -18,7 +18,7 @@ export interface Reservation {
 export interface CapacityParts {
   readonly book: UsageBook;
   readonly chunks: Chunks;
-  readonly evictor: Evictor;
+  readonly evictor: Pick<Evictor, 'evict'>;
   readonly capacityBytes: number;
   readonly clock: Clock;
 }

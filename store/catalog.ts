@@ -78,6 +78,7 @@ export class Catalog {
       throw new EvokeError('STORE_UNAVAILABLE', {
         detail: `The record ${datasetsPrefix}${path} is damaged: it is of ${formatDatasetName(dataset)}.`,
         hint: 'Records are written once and never renamed: move it back.',
+        record: datasetsPrefix + path,
       });
     }
     this.#datasets.set(path, dataset);
@@ -93,13 +94,14 @@ export class Catalog {
 
   /**
    * Up to `limit` (at most 1000) datasets after the dataset `after` (it need not exist), retired ones too, in the order of
-   * their objects' names: the bytes of `scope/name.json`.
+   * their objects' names: the bytes of `scope/name.json`. One whose record is damaged is passed over, or nobody could list
+   * the others; asking for it by name tells what is wrong with it.
    */
   async list({ after, limit }: { after?: DatasetName | undefined; limit: number }): Promise<Dataset[]> {
     const datasets: Dataset[] = [];
     for await (const names of this.#pages(Math.min(limit, listLimitMax), after && datasetName(after))) {
       const missing = names.slice(0, limit - datasets.length);
-      const found = await inBatches(missing, (name) => this.find(name));
+      const found = await inBatches(missing, (name) => this.find(name).catch(passOverDamaged));
       datasets.push(...found.filter((dataset) => dataset !== undefined));
       if (datasets.length >= limit) break;
     }
@@ -229,4 +231,9 @@ async function inBatches<A, B>(items: readonly A[], work: (item: A) => Promise<B
     results.push(...(await Promise.all(items.slice(at, at + readsAtOnce).map(work))));
   }
   return results;
+}
+
+function passOverDamaged(error: unknown): undefined {
+  if (error instanceof EvokeError && error.details['record'] !== undefined) return undefined;
+  throw error;
 }

@@ -19,6 +19,10 @@ export class WorkerCounters {
   wastedCpuSeconds = 0;
   /** Stored. */
   bytes = 0;
+  /** Chunks made virtual again to make room. */
+  evicted = 0;
+  /** Stored chunks found damaged, and quarantined. */
+  damaged = 0;
   /** Chunks made again with another digest than before: always a reason to look. */
   digestsDiffering = 0;
 

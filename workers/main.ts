@@ -1,6 +1,5 @@
 // The worker process: from the settings to a running worker, and back to nothing when it is told to end.
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import { type Config, type Environment, readConfig } from '../config/settings.ts
 import { systemClock, timestamp } from '../core/clock.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { serviceVersion, stopSignal } from '../core/process.ts';
 import { builtInGenerators, type GeneratorRegistry } from '../generators/registry.ts';
 import { Processes } from '../queue/processes.ts';
 import { RedisUsageBook } from '../queue/usage-book.ts';
@@ -19,6 +19,7 @@ import { Chunks } from '../store/chunks.ts';
 import { Evictor } from '../store/eviction.ts';
 import { FsStore } from '../store/fs-store.ts';
 import { verifying } from '../store/verifying.ts';
+import { WorkerCounters } from './counters.ts';
 import { ChunkWorker, type WorkerParts } from './worker.ts';
 
 /** The generators of a worker: the registry, and the URL of the module from which its threads take the same. */
@@ -98,17 +99,6 @@ export async function runWorker(environment: Environment, carried: CarriedGenera
   else stopping.addEventListener('abort', () => void end(), { once: true });
 }
 
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(1);
-    controller.abort();
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  return controller.signal;
-}
-
 async function wire(config: Config, carried: CarriedGenerators, log: Log) {
   const { redisUrl, redisPrefix: prefix } = config;
   if (redisUrl === undefined) {
@@ -120,9 +110,11 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
   const clock = systemClock;
   const folder = config.store ?? join(config.dataDir, 'store');
   await mkdir(folder, { recursive: true });
-  const store = verifying(new FsStore(folder), (name, reason) =>
-    log.error({ name, reason }, 'a stored chunk is damaged'),
-  );
+  const counters = new WorkerCounters();
+  const store = verifying(new FsStore(folder), (name, reason) => {
+    counters.damaged += 1;
+    log.error({ name, reason }, 'a stored chunk is damaged');
+  });
   const chunks = new Chunks(store);
   const catalog = new Catalog(store, clock);
   const book = new RedisUsageBook({ url: redisUrl, prefix, log });
@@ -144,8 +136,9 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
     registry: carried.registry,
     generators: carried.url,
     chunks,
-    room: new Capacity({ book, chunks, evictor, capacityBytes, clock }),
-    code: version(),
+    room: new Capacity({ book, chunks, evictor: counting(evictor, counters), capacityBytes, clock }),
+    counters,
+    code: serviceVersion(),
     storeId: await catalog.identity(),
     log,
     clock,
@@ -157,7 +150,13 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
   return { parts, close };
 }
 
-function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+/** An evictor whose evictions are counted. */
+function counting(evictor: Evictor, counters: WorkerCounters): Pick<Evictor, 'evict'> {
+  return {
+    evict: async (chunk) => {
+      const freed = await evictor.evict(chunk);
+      if (freed !== undefined) counters.evicted += 1;
+      return freed;
+    },
+  };
 }

@@ -41,12 +41,14 @@ export interface WorkerParts extends Omit<ChunkMakerParts, 'pool' | 'counters'> 
   readonly attempts: number;
   /** URL of the module whose `builtInGenerators` is the registry: the threads load it for themselves. */
   readonly generators: string;
+  /** Where the worker counts, together with what else of its process counts there. */
+  readonly counters?: WorkerCounters;
   readonly log: Log;
   readonly clock?: Clock;
 }
 
 export class ChunkWorker {
-  readonly counters = new WorkerCounters();
+  readonly counters: WorkerCounters;
   readonly #parts: WorkerParts;
   readonly #pool: ThreadPool;
   readonly #maker: ChunkMaker;
@@ -58,6 +60,7 @@ export class ChunkWorker {
   constructor(parts: WorkerParts) {
     this.#parts = parts;
     const { threads, generators } = parts;
+    this.counters = parts.counters ?? new WorkerCounters();
     this.#pool = new ThreadPool({ threads, queueMax: ordersAtOnce(threads) - threads, generators });
     this.#maker = new ChunkMaker({ ...parts, pool: this.#pool, counters: this.counters });
   }

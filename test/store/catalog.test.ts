@@ -236,3 +236,14 @@ test('an index that cannot be refreshed is an error, not an empty answer', async
   await expect(catalog.datasetsSharing(dataset.derivationId, 32)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   await expect(catalog.isPinned(chunkOf(dataset, 0))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
 });
+
+test('a damaged record hides its own dataset from the list, and no other; a failing store is still an error', async () => {
+  const { inner, catalog, state } = setUp();
+  for (const name of ['a', 'b', 'c']) await catalog.declare(aDataset({ name }));
+  await inner.put('datasets/test/b.json', [Buffer.from('{"half":')]);
+  const fresh = new Catalog(inner, { now: () => 0 });
+  expect((await fresh.list({ limit: 10 })).map(fullName)).toEqual(['test:a', 'test:c']);
+  await expect(fresh.get({ scope: 'test', name: 'b' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  state.down = true;
+  await expect(catalog.list({ limit: 10 })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+});
