@@ -1,7 +1,8 @@
 // Three hundred clients ask for one cold chunk at once.
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { declare, eventsUrl, Service } from '../test/service.ts';
 import { type Benchmark, median, type Row, spread } from './bench.ts';
+import { timed } from './client.ts';
 
 const clients = 300;
 const rounds = 7;
@@ -31,13 +32,13 @@ export const stampede: Benchmark = {
         return eventsUrl(service.url, name, `${first + 1}-${first + chunkEvents}.arrows`, `?columns=${columns}`);
       };
       for (let round = 0; round <= rounds; round++) {
-        const alone = await timed(agent, nextUrl());
+        const { ms: alone } = await timed(agent, nextUrl());
         const url = nextUrl();
         const all = await Promise.all(Array.from({ length: clients }, () => timed(agent, url)));
         // The first round warms up.
         if (round === 0) continue;
         single.push(alone);
-        slowest.push(Math.max(...all));
+        slowest.push(Math.max(...all.map(({ ms }) => ms)));
       }
       const made = await generated(service.url, chunk);
       const ratios = slowest.map((value, i) => value / (single[i] ?? Number.NaN));
@@ -60,22 +61,6 @@ export const stampede: Benchmark = {
     }
   },
 };
-
-/** Milliseconds until the whole body is there. */
-function timed(agent: Agent, url: string): Promise<number> {
-  const began = performance.now();
-  return new Promise((resolve, reject) => {
-    request(url, { agent }, (response) => {
-      response.resume();
-      response.on('end', () =>
-        response.statusCode === 200 ? resolve(performance.now() - began) : reject(new Error(`${response.statusCode}`)),
-      );
-      response.on('error', reject);
-    })
-      .on('error', reject)
-      .end();
-  });
-}
 
 /** Chunks that workers generated, once the heartbeats have caught up with `expected`. */
 async function generated(url: string, expected: number): Promise<number> {
