@@ -27,11 +27,6 @@ function isEmptyList(text: string): boolean {
   return /^[\s,]*$/.test(text);
 }
 
-/** Whether a suffix is one of the contract's, built or not. */
-export function isFormatSuffix(suffix: string): boolean {
-  return formatsToCome.includes(suffix) || offered.some((format) => format.extension === suffix);
-}
-
 function bySuffix(suffix: string): Format {
   const format = offered.find((candidate) => candidate.extension === suffix);
   if (format !== undefined) return format;
