@@ -1,12 +1,10 @@
 // The api process: from the settings to a listening service, and back to nothing when it is told to end. It starts, and
 // serves what is stored, also while Redis is away.
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { availableParallelism, hostname } from 'node:os';
-import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { pino } from 'pino';
-import { type Config, type Environment, readConfig } from '../config/settings.ts';
+import { type Config, type Environment, readConfig, storeLocationOf } from '../config/settings.ts';
 import { systemClock, timestamp } from '../core/clock.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -20,12 +18,11 @@ import { RedisUsageBook } from '../queue/usage-book.ts';
 import { Delivery } from '../scheduler/delivery.ts';
 import { Flights } from '../scheduler/flights.ts';
 import { systemTime } from '../scheduler/time.ts';
-import { defaultCapacityBytes, rememberedCapacityBytes } from '../store/capacity-default.ts';
 import { Catalog } from '../store/catalog.ts';
 import { Chunks } from '../store/chunks.ts';
 import { Evictor } from '../store/eviction.ts';
-import { FsStore } from '../store/fs-store.ts';
 import { HotChunks } from '../store/hot.ts';
+import { openStore } from '../store/open-store.ts';
 import { verifying } from '../store/verifying.ts';
 import { buildApp } from './app.ts';
 import { AtHand } from './at-hand.ts';
@@ -66,10 +63,9 @@ export async function startApi(config: Config, registry: GeneratorRegistry, log:
     });
   }
   const clock = systemClock;
-  const folder = config.store ?? join(config.dataDir, 'store');
-  await mkdir(folder, { recursive: true });
+  const opened = await openStore(storeLocationOf(config));
   const metrics = new ApiMetrics();
-  const store = verifying(new FsStore(folder), (name, reason) => {
+  const store = verifying(opened.store, (name, reason) => {
     metrics.damaged();
     log.error({ name, reason }, 'a stored chunk is damaged');
   });
@@ -117,8 +113,7 @@ export async function startApi(config: Config, registry: GeneratorRegistry, log:
     queue,
     processes,
     book,
-    capacityBytes: async () =>
-      config.capacityBytes ?? (await rememberedCapacityBytes(store, () => defaultCapacityBytes(folder))),
+    capacityBytes: async () => config.capacityBytes ?? (await opened.capacityBytes()),
   });
   const version = serviceVersion();
   const deps: ApiDeps = {

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { EvokeError } from '../core/errors.ts';
+import type { StoreLocation } from '../core/store-location.ts';
 
 const prefix = 'EVOKE_';
 const MiB = 1024 * 1024;
@@ -64,13 +65,38 @@ const redisUrl: Reader<string> = (text) => {
   return text;
 };
 
-/** `file:` and a path; from the current folder when the path is relative. Gives the path. */
-const fileStore: Reader<string> = (text) => {
-  if (text.startsWith('s3:')) throw new Error('file:PATH: S3 stores are not built yet');
-  if (text.includes(',') || text.includes('?')) throw new Error('file:PATH: several stores are not built yet');
-  if (!text.startsWith('file:') || text === 'file:') throw new Error('file:PATH');
-  return resolve(text.startsWith('file://') ? new URL(text).pathname : text.slice('file:'.length));
+/**
+ * `file:` and a path, from the current folder when it is relative; or `s3://bucket/prefix?endpoint=…&region=…`.
+ * Credentials are the standard chain's (environment, profile, role), and refused here.
+ */
+const storeLocation: Reader<StoreLocation> = (text) => {
+  if (text.includes(',') || text.includes('role=')) throw new Error('one store: several are not built yet');
+  if (text.startsWith('s3:')) return s3Location(text);
+  if (text.includes('?') || !text.startsWith('file:') || text === 'file:') throw new Error(storeShapes);
+  const folder = text.startsWith('file://') ? new URL(text).pathname : text.slice('file:'.length);
+  return { kind: 'file', folder: resolve(folder) };
 };
+
+const storeShapes = 'file:PATH or s3://BUCKET/PREFIX?endpoint=URL&region=NAME';
+const bucketName = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+const objectPrefix = /^([A-Za-z0-9_][A-Za-z0-9_.-]*\/)*$/;
+
+function s3Location(text: string): StoreLocation {
+  if (!text.startsWith('s3://') || !URL.canParse(text)) throw new Error(storeShapes);
+  const { hostname, port, username, password, pathname, searchParams, hash } = new URL(text);
+  if (username !== '' || password !== '') {
+    throw new Error(`${storeShapes}: keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile`);
+  }
+  const prefix = pathname.replace(/^\//, '').replace(/([^/])$/, '$1/');
+  if (!bucketName.test(hostname) || port !== '' || hash !== '' || !objectPrefix.test(prefix))
+    throw new Error(storeShapes);
+  for (const key of searchParams.keys()) if (key !== 'endpoint' && key !== 'region') throw new Error(storeShapes);
+  const endpoint = searchParams.get('endpoint') ?? undefined;
+  if (endpoint !== undefined && !/^https?:\/\/[^/?#@]+\/?$/.test(endpoint))
+    throw new Error(`${storeShapes}: the endpoint is http(s)://HOST:PORT`);
+  const region = searchParams.get('region') ?? 'us-east-1';
+  return { kind: 's3', bucket: hostname, prefix, region, ...(endpoint === undefined ? {} : { endpoint }) };
+}
 
 /** A setting that may stay unset: its value is then undefined. */
 interface OptionalSetting<T> extends Setting<T> {
@@ -110,8 +136,8 @@ export const settings = {
   store: defineOptional({
     name: 'STORE',
     unit: 'URL',
-    meaning: 'where chunks are kept; DATA_DIR/store unless set',
-    read: fileStore,
+    meaning: 'where chunks are kept, `file:PATH` or `s3://BUCKET/PREFIX?endpoint=URL`; DATA_DIR/store unless set',
+    read: storeLocation,
   }),
   redisUrl: defineOptional({
     name: 'REDIS_URL',
@@ -209,6 +235,13 @@ export const settings = {
     meaning: 'how long a stopping process finishes what it began',
     read: amount(0, 3600),
   }),
+  ledgerSeconds: define({
+    name: 'LEDGER_SECONDS',
+    unit: 'seconds',
+    default: '10',
+    meaning: 'how long the ledger gathers entries before it writes them to the store; the most a killed process loses',
+    read: amount(0.1, 3600),
+  }),
   attempts: define({
     name: 'ATTEMPTS',
     unit: 'tries',
@@ -229,6 +262,41 @@ export const settings = {
     default: '0',
     meaning: 'what an hour of waiting is worth',
     read: amount(0, 1e6),
+  }),
+  storageTbYear: define({
+    name: 'STORAGE_TB_YEAR',
+    unit: 'currency per TB and year',
+    default: '80',
+    meaning: 'price of keeping a terabyte (1e12 bytes) for a year of 365 days',
+    read: amount(0, 1e6),
+  }),
+  requestPer1000: define({
+    name: 'REQUEST_PER_1000',
+    unit: 'currency per 1000 requests',
+    default: '0',
+    meaning: 'price of requests to the store: a chunk read or written is one',
+    read: amount(0, 1e6),
+  }),
+  replicas: define({
+    name: 'REPLICAS',
+    unit: 'copies',
+    default: '1',
+    meaning: 'how many copies the store keeps of what it is given, paid for each',
+    read: amount(1, 100),
+  }),
+  wattsPerCore: define({
+    name: 'WATTS_PER_CORE',
+    unit: 'watts',
+    default: '10',
+    meaning: 'power that a busy core takes',
+    read: amount(0, 10000),
+  }),
+  gramsCo2PerKwh: define({
+    name: 'GRAMS_CO2_PER_KWH',
+    unit: 'grams per kWh',
+    default: '250',
+    meaning: 'carbon dioxide of the electricity',
+    read: amount(0, 10000),
   }),
   egressGb: define({
     name: 'EGRESS_GB',
@@ -261,22 +329,18 @@ export const settings = {
 } as const;
 
 /** Settings of the contract that this build does not honour: naming one stops the start, so that nothing is ignored. */
-export const settingsToCome: readonly string[] = [
-  'HOLD_SECONDS',
-  'STORAGE_TB_YEAR',
-  'REQUEST_PER_1000',
-  'REPLICAS',
-  'WATTS_PER_CORE',
-  'GRAMS_CO2_PER_KWH',
-  'TOKENS',
-  'ISSUERS',
-];
+export const settingsToCome: readonly string[] = ['HOLD_SECONDS', 'TOKENS', 'ISSUERS'];
 
 type Settings = typeof settings;
 type Value<S> = S extends OptionalSetting<infer T> ? T | undefined : S extends Setting<infer T> ? T : never;
 
 /** The frozen outcome: only `main` files and the command line read it, and hand slices down. */
 export type Config = { readonly [K in keyof Settings]: Value<Settings[K]> };
+
+/** Where chunks are kept. */
+export function storeLocationOf({ store, dataDir }: Pick<Config, 'store' | 'dataDir'>): StoreLocation {
+  return store ?? { kind: 'file', folder: resolve(dataDir, 'store') };
+}
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

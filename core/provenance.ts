@@ -2,7 +2,7 @@
 import type { Derivation } from './derivation.ts';
 
 /** What is known of a chunk's making before it begins: who makes it, and for whom. */
-export type Origin = Pick<Provenance, 'code' | 'worker' | 'attempt' | 'requestId'>;
+export type Origin = Pick<Provenance, 'code' | 'worker' | 'attempt' | 'requestId' | 'dataset' | 'batch'>;
 
 /** Which code wrote the bytes. Chunks are compared only with chunks of the same writer. */
 export interface Provenance {
@@ -25,6 +25,10 @@ export interface Provenance {
   /** Which try this was: 1 for the first. */
   readonly attempt: number;
   readonly generatedAt: string;
-  /** The request that asked first. */
+  /** The request that asked first; of a batch, the one that created it. */
   readonly requestId: string;
+  /** `scope:name` of the dataset through which it was asked for. Absent from chunks of the first release. */
+  readonly dataset?: string;
+  /** Id of the batch it was made for. */
+  readonly batch?: string;
 }

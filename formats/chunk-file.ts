@@ -42,6 +42,8 @@ const provenanceShape: z.ZodType<Provenance> = z.looseObject({
   attempt: count,
   generatedAt: z.string(),
   requestId: z.string(),
+  dataset: z.exactOptional(z.string()),
+  batch: z.exactOptional(z.string()),
 });
 
 export interface OpenedChunk {
@@ -69,18 +71,34 @@ export function sealChunk(
  * @throws EvokeError CHUNK_DAMAGED
  */
 export function openChunk(key: string, bytes: Buffer): OpenedChunk {
-  const jsonEnd = bytes.length - tailBytes;
-  if (jsonEnd < 0 || !bytes.subarray(-magic.length).equals(magic)) throw damaged(key, 'The trailer is missing.');
-  const jsonStart = jsonEnd - bytes.readUInt32LE(jsonEnd);
-  if (jsonStart < prefixBytes + endMarker.length) throw damaged(key, 'The trailer is longer than the object.');
-  const provenance = parseProvenance(key, bytes.subarray(jsonStart, jsonEnd));
-  const named = keyOf(provenance);
-  if (named !== key) throw damaged(key, `This is chunk ${named}.`);
-  const stream = bytes.subarray(0, jsonStart);
+  const { provenance, start } = trailerOf(key, bytes);
+  const stream = bytes.subarray(0, start);
   if (!beginsWithSchema(stream)) throw damaged(key, 'The stream does not begin with a schema.');
   if (!stream.subarray(-endMarker.length).equals(endMarker))
     throw damaged(key, 'The stream does not end with its marker.');
   return { stream, provenance };
+}
+
+/** Enough for the trailer of any chunk. */
+export const trailerBytesMax = 64 * 1024;
+
+/**
+ * The provenance in the last bytes of a chunk (all of it, or `trailerBytesMax`). Nothing is verified but that it is this
+ * chunk's. @throws EvokeError CHUNK_DAMAGED
+ */
+export function readTrailer(key: string, end: Buffer): Provenance {
+  return trailerOf(key, end).provenance;
+}
+
+function trailerOf(key: string, bytes: Buffer): { provenance: Provenance; start: number } {
+  const jsonEnd = bytes.length - tailBytes;
+  if (jsonEnd < 0 || !bytes.subarray(-magic.length).equals(magic)) throw damaged(key, 'The trailer is missing.');
+  const start = jsonEnd - bytes.readUInt32LE(jsonEnd);
+  if (start < 0) throw damaged(key, 'The trailer is longer than the object.');
+  const provenance = parseProvenance(key, bytes.subarray(start, jsonEnd));
+  const named = keyOf(provenance);
+  if (named !== key) throw damaged(key, `This is chunk ${named}.`);
+  return { provenance, start };
 }
 
 /**

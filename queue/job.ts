@@ -8,8 +8,12 @@ export interface ChunkJob {
   readonly key: string;
   readonly chunk: ChunkRef;
   readonly derivation: Derivation;
-  /** The request that asked first: goes into provenance and logs. */
+  /** The request that asked first: goes into provenance, ledger and logs. */
   readonly requestId: string;
+  /** `scope:name` of the dataset through which it is asked for: the same. */
+  readonly dataset: string;
+  /** Id of the batch it is made for: the same. */
+  readonly batch?: string;
 }
 
 /** A completed job's return value: the chunk is in the store. */

@@ -3,6 +3,10 @@
 export const priorities = {
   /** Somebody waits for these bytes. */
   interactive: 10,
+  /** Nobody waits yet. */
+  batch: 20,
+  /** A batch's chunk whose turn it is although somebody waits: so a batch always makes progress. */
+  granted: 1,
 } as const;
 
 export type Priority = keyof typeof priorities;

@@ -1,11 +1,9 @@
 // The scheduler process: joins the others, and keeps house while it leads. Nobody waits for it: hits and misses are served
 // without any scheduler.
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { pino } from 'pino';
-import { type Config, type Environment, readConfig } from '../config/settings.ts';
+import { type Config, type Environment, readConfig, storeLocationOf } from '../config/settings.ts';
 import { systemClock, timestamp } from '../core/clock.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -16,7 +14,7 @@ import { Processes } from '../queue/processes.ts';
 import { RedisUsageBook } from '../queue/usage-book.ts';
 import { Catalog } from '../store/catalog.ts';
 import { Chunks } from '../store/chunks.ts';
-import { FsStore } from '../store/fs-store.ts';
+import { openStore } from '../store/open-store.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { Lease } from './leader.ts';
 import { Leader } from './leader.ts';
@@ -95,9 +93,7 @@ async function wire(config: Config, log: Log) {
         'One setting is missing:\n  EVOKE_REDIS_URL says where the queue is; only `evoke start` brings its own Redis',
     });
   }
-  const folder = config.store ?? join(config.dataDir, 'store');
-  await mkdir(folder, { recursive: true });
-  const store = new FsStore(folder);
+  const { store } = await openStore(storeLocationOf(config));
   const catalog = new Catalog(store, systemClock);
   const book = new RedisUsageBook({ url, prefix, log });
   const id = randomUUID();

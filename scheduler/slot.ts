@@ -1,7 +1,7 @@
 // One chunk of an answer on its way to being delivered: looked up, ordered where it is missing, read ahead where there is
 // room. What fails ahead of need is forgotten, and tried again when the chunk is needed.
 import { type ChunkRef, chunkKey } from '../core/chunk.ts';
-import { chunkOf, type Dataset } from '../core/dataset.ts';
+import { chunkOf, type Dataset, formatDatasetName } from '../core/dataset.ts';
 import type { ChunkJob } from '../queue/job.ts';
 import { storeDisagrees } from './flight.ts';
 import { type BoardOptions, type Landing, waitedTooLong } from './flights.ts';
@@ -158,7 +158,13 @@ export class Slot {
     const { dataset, flights, isNeeded, requestId, stop, time } = this.#with;
     this.#boards++;
     this.#readyAtMs = undefined;
-    const job = { key: this.key, chunk: this.chunk, derivation: dataset.derivation, requestId };
+    const job = {
+      key: this.key,
+      chunk: this.chunk,
+      derivation: dataset.derivation,
+      requestId,
+      dataset: formatDatasetName(dataset),
+    };
     const landing = await flights.board(job, { signal: stop, waitMs, ahead: !isNeeded(this.index) });
     this.#landing = landing;
     this.#bytes = landing.bytes;

@@ -3,7 +3,7 @@ import { type ChunkRef, chunkKey, type Grid } from '../core/chunk.ts';
 import { EvokeError } from '../core/errors.ts';
 import { type EventRange, eventNumber } from '../core/event-range.ts';
 import type { Provenance } from '../core/provenance.ts';
-import { openChunk } from '../formats/chunk-file.ts';
+import { openChunk, readTrailer, trailerBytesMax } from '../formats/chunk-file.ts';
 import { chunkName, chunkOfName, chunksPrefix, digestsName } from './chunk-names.ts';
 import { appendDigest, type DigestLine, type DigestOutcome, readDigests } from './digests.ts';
 import type { HotChunks } from './hot.ts';
@@ -66,6 +66,17 @@ export class Chunks {
   /** Every chunk of the store. */
   all(): AsyncGenerator<StoredChunk> {
     return this.#pages(chunksPrefix);
+  }
+
+  /** What a stored chunk says of itself, from its last bytes: not verified. Undefined when absent, or not legible. */
+  async trailer(chunk: ChunkRef): Promise<Provenance | undefined> {
+    const end = await this.#store.getRange(chunkName(chunk), { last: trailerBytesMax });
+    try {
+      return end && readTrailer(chunkKey(chunk), end);
+    } catch (error) {
+      if (error instanceof EvokeError && error.code === 'CHUNK_DAMAGED') return undefined;
+      throw error;
+    }
   }
 
   /** What a stored chunk says of itself and how large it is, read past the memory of hot chunks, which it would disturb. */

@@ -33,6 +33,11 @@ export interface FileLayer {
   create(path: string): Promise<NewFile>;
   /** The whole file. */
   read(path: string): Promise<Buffer>;
+  /** Bytes [start, end) of the file, or so many from its end; fewer where it is shorter. */
+  readRange(
+    path: string,
+    range: { readonly start: number; readonly end: number } | { readonly last: number },
+  ): Promise<Buffer>;
   /** Follows links. */
   info(path: string): Promise<FileInfo>;
   /** Files and folders (what a symbolic link leads to counts), in no order. */
@@ -54,6 +59,7 @@ export const nodeFiles: FileLayer = {
   makeFolder: (path) => mkdir(path, { recursive: true }),
   create,
   read,
+  readRange: (path, range) => readSpan(path, (size) => spanWithin(range, size)),
   info: async (path) => infoOf(await stat(path)),
   list,
   rename,
@@ -78,17 +84,30 @@ async function create(path: string): Promise<NewFile> {
   };
 }
 
-async function read(path: string): Promise<Buffer> {
+function read(path: string): Promise<Buffer> {
+  return readSpan(path, (size) => {
+    if (size > readBytesMax) throw systemError('EFBIG', 'larger than any object');
+    return { start: 0, end: size };
+  });
+}
+
+function spanWithin(range: Parameters<FileLayer['readRange']>[1], size: number): { start: number; end: number } {
+  if ('last' in range) return { start: Math.max(0, size - range.last), end: size };
+  const start = Math.min(range.start, size);
+  return { start, end: Math.max(start, Math.min(range.end, size)) };
+}
+
+async function readSpan(path: string, spanOf: (size: number) => { start: number; end: number }): Promise<Buffer> {
   const file = await open(path, constants.O_RDONLY);
   try {
     const info = await file.stat();
     if (!info.isFile()) throw systemError('EISDIR', 'not a file');
-    if (info.size > readBytesMax) throw systemError('EFBIG', 'larger than any object');
+    const { start, end } = spanOf(info.size);
     // Not from Node's shared pool: these bytes may be remembered, and must not keep their neighbours alive.
-    const bytes = Buffer.allocUnsafeSlow(info.size);
+    const bytes = Buffer.allocUnsafeSlow(end - start);
     let done = 0;
     while (done < bytes.length) {
-      const { bytesRead } = await file.read(bytes, done, bytes.length - done, done);
+      const { bytesRead } = await file.read(bytes, done, bytes.length - done, start + done);
       if (bytesRead === 0) break;
       done += bytesRead;
     }

@@ -7,7 +7,7 @@ import { LRUCache } from 'lru-cache';
 import { systemCode } from '../core/errors.ts';
 import { type FileInfo, type FileLayer, nodeFiles } from './file-layer.ts';
 import { checkName, checkPrefix, isSegment, nameBytesMax } from './names.ts';
-import { listLimitMax, type ObjectInfo, type Store } from './store.ts';
+import { type ByteSpan, listLimitMax, type ObjectInfo, type StoreBackend } from './store.ts';
 import { unavailable } from './unavailable.ts';
 
 /** Short, because the names of objects may be as long as the filesystem allows. */
@@ -21,7 +21,7 @@ const listingsMax = 4;
 /** What other processes add meanwhile may be missing from a listing that began before, but not for longer than this. */
 const listingMsMax = 5_000;
 
-export class FsStore implements Store {
+export class FsStore implements StoreBackend {
   readonly description: string;
   readonly #root: string;
   readonly #files: FileLayer;
@@ -39,6 +39,16 @@ export class FsStore implements Store {
     const path = this.#path(name);
     try {
       return await this.#files.read(path);
+    } catch (error) {
+      if (isAbsence(error)) return undefined;
+      throw unavailable(error, 'read');
+    }
+  }
+
+  async getRange(name: string, range: ByteSpan): Promise<Buffer | undefined> {
+    const path = this.#path(name);
+    try {
+      return await this.#files.readRange(path, range);
     } catch (error) {
       if (isAbsence(error)) return undefined;
       throw unavailable(error, 'read');

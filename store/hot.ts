@@ -4,7 +4,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../core/clock.ts';
 import { chunksPrefix } from './chunk-names.ts';
-import type { ObjectInfo, Store } from './store.ts';
+import type { ByteSpan, ObjectInfo, Store } from './store.ts';
 
 interface Remembered {
   readonly bytes: Buffer;
@@ -61,6 +61,10 @@ export class HotChunks implements Store {
     const check = await this.#check(name, entry);
     if (check === 'changed') return this.#load(name);
     return check === 'present' ? entry.bytes : undefined;
+  }
+
+  getRange(name: string, range: ByteSpan): Promise<Buffer | undefined> {
+    return this.#store.getRange(name, range);
   }
 
   head(name: string): Promise<ObjectInfo | undefined> {

@@ -1,14 +1,14 @@
 // A store in memory: the plainest thing that keeps the contract. For tests, and the measure for other backends.
 import { type Clock, systemClock } from '../core/clock.ts';
 import { checkName, checkPrefix } from './names.ts';
-import { listLimitMax, type ObjectInfo, type Store } from './store.ts';
+import { type ByteSpan, listLimitMax, type ObjectInfo, type StoreBackend } from './store.ts';
 
 interface MemoryObject {
   readonly bytes: Buffer;
   readonly modifiedAtMs: number;
 }
 
-export class MemoryStore implements Store {
+export class MemoryStore implements StoreBackend {
   readonly description = 'memory';
   readonly #objects = new Map<string, MemoryObject>();
   readonly #clock: Clock;
@@ -20,6 +20,18 @@ export class MemoryStore implements Store {
   async get(name: string): Promise<Buffer | undefined> {
     checkName(name);
     return this.#objects.get(name)?.bytes;
+  }
+
+  async getRange(name: string, range: ByteSpan): Promise<Buffer | undefined> {
+    const bytes = await this.get(name);
+    return (
+      bytes &&
+      Buffer.from(
+        'last' in range
+          ? bytes.subarray(Math.max(0, bytes.length - range.last))
+          : bytes.subarray(range.start, range.end),
+      )
+    );
   }
 
   async head(name: string): Promise<ObjectInfo | undefined> {
@@ -48,6 +60,11 @@ export class MemoryStore implements Store {
       .slice(0, Math.max(0, Math.min(limit, listLimitMax)))
       .map((name) => this.#info(name))
       .filter((info) => info !== undefined);
+  }
+
+  /** Writes are not interrupted here. */
+  async removeLeftovers(): Promise<number> {
+    return 0;
   }
 
   async close(): Promise<void> {}

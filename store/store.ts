@@ -9,6 +9,9 @@ export interface ObjectInfo {
   readonly modifiedAtMs: number;
 }
 
+/** Which bytes of an object. */
+export type ByteSpan = { readonly start: number; readonly end: number } | { readonly last: number };
+
 /**
  * Names are `/`-separated segments of `A-Z a-z 0-9 _ . -` that do not begin with a dot; a name is never also a folder.
  * Any method may fail with EvokeError STORE_UNAVAILABLE (retryable: down, timed out, no space); nothing else is thrown
@@ -24,11 +27,18 @@ export interface Store {
    */
   get(name: string): Promise<Buffer | undefined>;
 
+  /**
+   * Bytes [start, end) of the object, fewer where it is shorter; with `last`, so many from its end. Not verified: for the
+   * trailer of a chunk or the footer of a file. The bytes are the caller's.
+   */
+  getRange(name: string, range: ByteSpan): Promise<Buffer | undefined>;
+
   head(name: string): Promise<ObjectInfo | undefined>;
 
   /**
    * Stores the concatenation of `parts` under the name. When it returns, the object is durable and readers see all of it;
-   * if it throws, they see what was there before. Concurrent puts: one of them wins, whole.
+   * if it throws, they see what was there before, or (a server that never answered may have taken it) all of the new.
+   * Concurrent puts: one of them wins, whole.
    * With `ifAbsent` an existing object stays as it is. Returns whether this call's bytes are the ones stored.
    */
   put(name: string, parts: readonly Uint8Array[], options?: { ifAbsent?: boolean }): Promise<boolean>;
@@ -44,6 +54,12 @@ export interface Store {
   list(prefix: string, options?: { after?: string; limit?: number }): Promise<ObjectInfo[]>;
 
   close(): Promise<void>;
+}
+
+/** A store as it is opened: what wraps it need not know how writes are interrupted. */
+export interface StoreBackend extends Store {
+  /** Removes writes that were never finished and are older than this; returns how many. */
+  removeLeftovers(olderThanMs: number): Promise<number>;
 }
 
 export const listLimitMax = 1000;

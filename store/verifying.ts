@@ -4,7 +4,7 @@ import { EvokeError, messageOf } from '../core/errors.ts';
 import { verifyChunk } from '../formats/chunk-file.ts';
 import { keyOfChunkName } from './chunk-names.ts';
 import { quarantine } from './quarantine.ts';
-import type { ObjectInfo, Store } from './store.ts';
+import type { ByteSpan, ObjectInfo, Store } from './store.ts';
 
 /** Told once for every damaged object found: its name and what was wrong. */
 export type OnDamaged = (name: string, reason: string) => void;
@@ -41,6 +41,10 @@ class Verifying implements Store {
       await this.#putAway(name, bytes, messageOf(error));
       throw error;
     }
+  }
+
+  getRange(name: string, range: ByteSpan): Promise<Buffer | undefined> {
+    return this.#store.getRange(name, range);
   }
 
   head(name: string): Promise<ObjectInfo | undefined> {

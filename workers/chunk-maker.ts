@@ -122,9 +122,13 @@ export class ChunkMaker {
     return done;
   }
 
-  async #make({ derivation, chunk, requestId }: ChunkJob, attempt: number, wallMs: number): Promise<ChunkMade> {
+  async #make(
+    { derivation, chunk, requestId, dataset, batch }: ChunkJob,
+    attempt: number,
+    wallMs: number,
+  ): Promise<ChunkMade> {
     const { pool, counters, code, identity } = this.#parts;
-    const origin = { code, worker: identity, attempt, requestId };
+    const origin = { code, worker: identity, attempt, requestId, dataset, ...(batch === undefined ? {} : { batch }) };
     const result = await pool.run({ derivation, chunk, origin }, wallMs);
     counters.cpuSeconds += result.cpuSeconds;
     if (result.state === 'made') return result;

@@ -1,10 +1,8 @@
 // The worker process: from the settings to a running worker, and back to nothing when it is told to end.
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { pino } from 'pino';
-import { type Config, type Environment, readConfig } from '../config/settings.ts';
+import { type Config, type Environment, readConfig, storeLocationOf } from '../config/settings.ts';
 import { systemClock, timestamp } from '../core/clock.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -13,11 +11,10 @@ import { builtInGenerators, type GeneratorRegistry } from '../generators/registr
 import { Processes } from '../queue/processes.ts';
 import { RedisUsageBook } from '../queue/usage-book.ts';
 import { Capacity } from '../store/capacity.ts';
-import { defaultCapacityBytes, rememberedCapacityBytes } from '../store/capacity-default.ts';
 import { Catalog } from '../store/catalog.ts';
 import { Chunks } from '../store/chunks.ts';
 import { Evictor } from '../store/eviction.ts';
-import { FsStore } from '../store/fs-store.ts';
+import { openStore } from '../store/open-store.ts';
 import { verifying } from '../store/verifying.ts';
 import { WorkerCounters } from './counters.ts';
 import { ChunkWorker, type WorkerParts } from './worker.ts';
@@ -108,10 +105,9 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
     });
   }
   const clock = systemClock;
-  const folder = config.store ?? join(config.dataDir, 'store');
-  await mkdir(folder, { recursive: true });
+  const opened = await openStore(storeLocationOf(config));
   const counters = new WorkerCounters();
-  const store = verifying(new FsStore(folder), (name, reason) => {
+  const store = verifying(opened.store, (name, reason) => {
     counters.damaged += 1;
     log.error({ name, reason }, 'a stored chunk is damaged');
   });
@@ -126,8 +122,7 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
     book,
     onDifferent: (chunk) => log.error({ chunk }, 'a chunk differs from the one recorded for the same writer'),
   });
-  const capacityBytes =
-    config.capacityBytes ?? (await rememberedCapacityBytes(store, () => defaultCapacityBytes(folder)));
+  const capacityBytes = config.capacityBytes ?? (await opened.capacityBytes());
   const parts = {
     redisUrl,
     redisPrefix: prefix,

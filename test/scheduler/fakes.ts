@@ -29,7 +29,7 @@ export function datasetOf(events: number, chunkEvents: number, seed = 1): Datase
 
 export function jobOf(dataset: Dataset, index: number): ChunkJob {
   const chunk = chunkOf(dataset, index);
-  return { key: chunkKey(chunk), chunk, derivation: dataset.derivation, requestId: 'request' };
+  return { key: chunkKey(chunk), chunk, derivation: dataset.derivation, requestId: 'request', dataset: 'test:data' };
 }
 
 export class FakeChunks {

@@ -1,7 +1,7 @@
 // What every store and every wrapper of one must do. A backend's own test is a few lines that give a fresh instance.
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { listLimitMax, type Store } from '../../store/store.ts';
+import { type ByteSpan, listLimitMax, type Store } from '../../store/store.ts';
 
 /** `folder`: where the suite puts its objects, ends with `/`, so that a wrapper that treats some names specially is met. */
 export function storeSuite(backend: string, make: () => Promise<Store>, folder = 'suite/'): void {
@@ -76,6 +76,22 @@ export function storeSuite(backend: string, make: () => Promise<Store>, folder =
     await reading;
     expect(isWhole(await store.get(`${folder}race`))).toBe(true);
     expect(await names(store)).toEqual(['race']);
+  });
+
+  test(`${backend}: a range of bytes is cut to the object, from its start or from its end`, async () => {
+    const store = await make();
+    await store.put(`${folder}a`, [bytes('01234'), bytes('56789')]);
+    const text = async (range: ByteSpan) => (await store.getRange(`${folder}a`, range))?.toString();
+    expect(await text({ start: 0, end: 3 })).toBe('012');
+    expect(await text({ start: 4, end: 6 })).toBe('45');
+    expect(await text({ start: 8, end: 99 })).toBe('89');
+    expect(await text({ start: 10, end: 20 })).toBe('');
+    expect(await text({ start: 99, end: 100 })).toBe('');
+    expect(await text({ last: 4 })).toBe('6789');
+    expect(await text({ last: 99 })).toBe('0123456789');
+    await store.put(`${folder}empty`, []);
+    expect((await store.getRange(`${folder}empty`, { last: 5 }))?.length).toBe(0);
+    expect(await store.getRange(`${folder}absent`, { last: 5 })).toBeUndefined();
   });
 
   test(`${backend}: head tells the length and the time, and undefined of what is absent`, async () => {

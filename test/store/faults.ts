@@ -16,6 +16,10 @@ export function failing(store: Store, fault: Fault): Store {
       await fault('get', name);
       return store.get(name);
     },
+    async getRange(name, range): Promise<Buffer | undefined> {
+      await fault('get', name);
+      return store.getRange(name, range);
+    },
     async head(name): Promise<ObjectInfo | undefined> {
       await fault('head', name);
       return store.head(name);
@@ -95,6 +99,10 @@ export function faultyFiles(files: FileLayer, before: Step): FileLayer {
       };
     },
     read: watch('read', files.read),
+    async readRange(path, range) {
+      before('read', path);
+      return files.readRange(path, range);
+    },
     info: watch('info', files.info),
     list: watch('list', files.list),
     rename: watch('rename', files.rename),
