@@ -78,24 +78,45 @@ const storeLocation: Reader<StoreLocation> = (text) => {
 };
 
 const storeShapes = 'file:PATH or s3://BUCKET/PREFIX?endpoint=URL&region=NAME';
-const bucketName = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+const bucketName = /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const objectPrefix = /^([A-Za-z0-9_][A-Za-z0-9_.-]*\/)*$/;
+/** Names of objects need the rest of what S3 takes as a key. */
+const objectPrefixMax = 200;
+const regionName = /^[a-z0-9-]{1,64}$/;
+const s3Parameters = ['endpoint', 'region'];
 
 function s3Location(text: string): StoreLocation {
+  const should = (what: string) => new Error(`${storeShapes}: ${what}`);
   if (!text.startsWith('s3://') || !URL.canParse(text)) throw new Error(storeShapes);
-  const { hostname, port, username, password, pathname, searchParams, hash } = new URL(text);
+  const { hostname: bucket, port, username, password, pathname, searchParams, hash } = new URL(text);
   if (username !== '' || password !== '') {
-    throw new Error(`${storeShapes}: keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile`);
+    throw should('keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from a profile, and never stand here');
   }
+  if (!bucketName.test(bucket) || port !== '') throw should('a bucket is 3 to 63 of a-z 0-9 . -');
   const prefix = pathname.replace(/^\//, '').replace(/([^/])$/, '$1/');
-  if (!bucketName.test(hostname) || port !== '' || hash !== '' || !objectPrefix.test(prefix))
-    throw new Error(storeShapes);
-  for (const key of searchParams.keys()) if (key !== 'endpoint' && key !== 'region') throw new Error(storeShapes);
-  const endpoint = searchParams.get('endpoint') ?? undefined;
-  if (endpoint !== undefined && !/^https?:\/\/[^/?#@]+\/?$/.test(endpoint))
-    throw new Error(`${storeShapes}: the endpoint is http(s)://HOST:PORT`);
+  if (!objectPrefix.test(prefix) || prefix.length > objectPrefixMax) {
+    throw should(`a prefix is segments of A-Z a-z 0-9 _ . -, at most ${objectPrefixMax} in all`);
+  }
+  const given = [...searchParams.keys()];
+  if (hash !== '' || given.some((key) => !s3Parameters.includes(key)) || new Set(given).size < given.length) {
+    throw should('there is endpoint and region, each once, and nothing else');
+  }
+  const endpoint = searchParams.get('endpoint')?.replace(/\/$/, '');
+  if (endpoint !== undefined && !(/^https?:\/\/[^/?#@\\\s]+$/.test(endpoint) && URL.canParse(endpoint))) {
+    throw should('an endpoint is http://HOST:PORT or https://HOST:PORT');
+  }
   const region = searchParams.get('region') ?? 'us-east-1';
-  return { kind: 's3', bucket: hostname, prefix, region, ...(endpoint === undefined ? {} : { endpoint }) };
+  if (!regionName.test(region)) throw should('a region is a name like eu-west-1');
+  return { kind: 's3', bucket, prefix, region, ...(endpoint === undefined ? {} : { endpoint }) };
+}
+
+/** A refused value as a message may show it: of an address only what cannot hold a password or key. */
+function withoutSecrets(text: string): string {
+  if (!/@|%40|:\/\/|^s3:/i.test(text)) return text;
+  const [harmless] = /^[a-z0-9]+:\/\/[a-z0-9.-]*(\/[\w./-]*)?(?=[?#]|$)/.exec(text) ?? [];
+  if (harmless === text) return text;
+  const scheme = /^[a-z0-9]{1,10}:/i.exec(text)?.[0] ?? '';
+  return harmless === undefined || /@|%40/.test(text) ? `${scheme}…` : `${harmless}…`;
 }
 
 /** A setting that may stay unset: its value is then undefined. */
@@ -136,7 +157,8 @@ export const settings = {
   store: defineOptional({
     name: 'STORE',
     unit: 'URL',
-    meaning: 'where chunks are kept, `file:PATH` or `s3://BUCKET/PREFIX?endpoint=URL`; DATA_DIR/store unless set',
+    meaning:
+      'where everything is kept, `file:PATH` or `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`; DATA_DIR/store unless set',
     read: storeLocation,
   }),
   redisUrl: defineOptional({
@@ -183,14 +205,14 @@ export const settings = {
   capacityBytes: defineOptional({
     name: 'CAPACITY_BYTES',
     unit: 'bytes',
-    meaning: 'what stored chunks may take; 80 % of the free space at first start unless set',
+    meaning: 'what stored chunks may take; unless set, 80 % of the free space at first start, a terabyte in S3',
     read: whole(MiB, Number.MAX_SAFE_INTEGER),
   }),
   clientRequests: define({
     name: 'CLIENT_REQUESTS',
     unit: 'requests',
     default: '64',
-    meaning: 'requests one client may have in flight',
+    meaning: 'requests one client may have in flight, and as many asynchronous ones under way',
     read: whole(1, 100000),
   }),
   flights: define({
@@ -199,6 +221,20 @@ export const settings = {
     default: '4096',
     meaning: 'chunks an api process may have ordered at a time',
     read: whole(1, 1000000),
+  }),
+  streams: define({
+    name: 'STREAMS',
+    unit: 'streams',
+    default: '256',
+    meaning: 'progress streams (server-sent events) an api process keeps open',
+    read: whole(1, 100000),
+  }),
+  asyncRequests: define({
+    name: 'ASYNC_REQUESTS',
+    unit: 'requests',
+    default: '64',
+    meaning: 'asynchronous requests an api process has under way',
+    read: whole(1, 10000),
   }),
   connections: define({
     name: 'CONNECTIONS',
@@ -364,7 +400,7 @@ export function readConfig(environment: Environment): Config {
     } catch (error) {
       const should = error instanceof Error ? error.message : String(error);
       problems.push(
-        `${variable}="${given}" (${setting.unit}; default ${setting.default || 'none'}) should be ${should}`,
+        `${variable}="${withoutSecrets(text)}" (${setting.unit}; default ${setting.default || 'none'}) should be ${should}`,
       );
     }
   }

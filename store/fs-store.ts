@@ -2,7 +2,7 @@
 // written under a hidden name in the same folder, checked, synced and renamed, and then the folder is synced.
 // Needs hard links (conditional creation), so not every network or FAT filesystem will do.
 import { randomUUID } from 'node:crypto';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { systemCode } from '../core/errors.ts';
 import { type FileInfo, type FileLayer, nodeFiles } from './file-layer.ts';
@@ -131,9 +131,9 @@ export class FsStore implements StoreBackend {
    * Removes what writers that died have left, when it was last written more than `olderThanMs` ago: choose that longer than
    * any write takes. Returns how many files.
    */
-  async removeLeftovers(olderThanMs: number): Promise<number> {
+  async removeLeftovers(olderThanMs: number, chooses: (name: string) => boolean = () => true): Promise<number> {
     try {
-      return await this.#removeLeftovers(this.#root, Date.now() - olderThanMs);
+      return await this.#removeLeftovers(this.#root, Date.now() - olderThanMs, chooses);
     } catch (error) {
       throw unavailable(error, 'delete');
     }
@@ -287,17 +287,17 @@ export class FsStore implements StoreBackend {
     }
   }
 
-  async #removeLeftovers(folder: string, beforeMs: number): Promise<number> {
+  async #removeLeftovers(folder: string, beforeMs: number, chooses: (name: string) => boolean): Promise<number> {
     let removed = 0;
     for (const entry of await this.#files.list(folder).catch(absentAs([]))) {
       const path = join(folder, entry.name);
       if (entry.kind === 'folder') {
         if (isSegment(entry.name) && path.length <= this.#root.length + nameBytesMax) {
-          removed += await this.#removeLeftovers(path, beforeMs);
+          removed += await this.#removeLeftovers(path, beforeMs, chooses);
         }
       } else if (unfinished.test(entry.name)) {
         const info = await this.#files.info(path).catch(absentAs(undefined));
-        if (info === undefined || info.modifiedAtMs > beforeMs) continue;
+        if (info === undefined || info.modifiedAtMs > beforeMs || !chooses(relative(this.#root, path))) continue;
         await this.#files.remove(path).catch(absentAs(undefined));
         removed++;
       }

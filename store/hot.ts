@@ -1,9 +1,10 @@
 // A wrapper that remembers chunks in memory, bounded by their bytes. What it serves without asking is at most `ageMaxMs`
 // behind the store; a chunk asked for steadily is looked at again in the background, so nobody waits for the disk.
-// While the store fails, remembered chunks are served: the bytes of a name never change.
+// While the store fails or does not answer, remembered chunks are served: the bytes of a name never change.
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../core/clock.ts';
 import { chunksPrefix } from './chunk-names.ts';
+import { Patience } from './patience.ts';
 import type { ByteSpan, ObjectInfo, Store } from './store.ts';
 
 interface Remembered {
@@ -22,6 +23,7 @@ export class HotChunks implements Store {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #ageMaxMs: number;
+  readonly #patience = new Patience();
   readonly #entries: LRUCache<string, Remembered> | undefined;
   readonly #loads = new Map<string, Promise<Buffer | undefined>>();
   readonly #checks = new Map<string, Promise<Check>>();
@@ -47,8 +49,9 @@ export class HotChunks implements Store {
     if (entry === undefined) return undefined;
     const ageMs = this.#clock.now() - entry.checkedAt;
     // A clock that was set back says nothing about the age.
-    if (ageMs > this.#ageMaxMs || ageMs < 0) return undefined;
-    if (ageMs > this.#ageMaxMs / 2) this.#check(name, entry);
+    const isFresh = ageMs >= 0 && ageMs <= this.#ageMaxMs;
+    if (!isFresh && !this.#patience.inDoubt) return undefined;
+    if (!isFresh || ageMs > this.#ageMaxMs / 2) this.#check(name, entry).catch(() => undefined);
     return entry.bytes;
   }
 
@@ -58,7 +61,7 @@ export class HotChunks implements Store {
     if (fresh !== undefined) return fresh;
     const entry = this.#entries?.get(name);
     if (entry === undefined) return this.#load(name);
-    const check = await this.#check(name, entry);
+    const check = await this.#patience.askOr(this.#check(name, entry), 'present');
     if (check === 'changed') return this.#load(name);
     return check === 'present' ? entry.bytes : undefined;
   }
@@ -68,7 +71,7 @@ export class HotChunks implements Store {
   }
 
   head(name: string): Promise<ObjectInfo | undefined> {
-    return this.#store.head(name);
+    return this.#patience.watch(this.#store.head(name));
   }
 
   async put(name: string, parts: readonly Uint8Array[], options?: { ifAbsent?: boolean }): Promise<boolean> {
@@ -107,13 +110,13 @@ export class HotChunks implements Store {
     return load;
   }
 
-  /** Asks the store whether it still holds what is remembered; never rejects. Concurrent checks of one name are one. */
+  /** Asks the store whether it still holds what is remembered. Concurrent checks of one name are one. */
   #check(name: string, entry: Remembered): Promise<Check> {
     const running = this.#checks.get(name);
     if (running !== undefined) return running;
     const at = this.#clock.now();
-    const check: Promise<Check> = this.#store
-      .head(name)
+    const check: Promise<Check> = this.#patience
+      .watch(this.#store.head(name))
       .then(
         (info): Check => {
           if (info?.bytes === entry.bytes.length) {
@@ -123,10 +126,11 @@ export class HotChunks implements Store {
           if (this.#entries?.peek(name) === entry) this.#entries.delete(name);
           return info === undefined ? 'absent' : 'changed';
         },
-        (): Check => {
-          // As if it were there: a failing store is not asked for every request, and noticed again when it works.
-          entry.checkedAt = at;
-          return 'present';
+        (error: unknown) => {
+          // As if it were there: a failing store is not asked for every request, and noticed again when it works. From now,
+          // not from before: a store may take longer to fail than what is remembered stays fresh.
+          entry.checkedAt = this.#clock.now();
+          throw error;
         },
       )
       .finally(() => {

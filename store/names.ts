@@ -13,9 +13,14 @@ export function isSegment(text: string): boolean {
   return text.length <= segmentBytesMax && segment.test(text);
 }
 
+/** Whether a text is the name of an object. */
+export function isName(text: string): boolean {
+  return text.length <= nameBytesMax && text.split('/').every(isSegment);
+}
+
 /** @throws EvokeError INTERNAL: names are made by the service itself, so a bad one is a mistake in its code. */
 export function checkName(name: string): void {
-  if (name.length > nameBytesMax || !name.split('/').every(isSegment)) throw notAName(name);
+  if (!isName(name)) throw notAName(name);
 }
 
 /** The same for what a listing begins with: empty, or a name followed by `/`. @throws EvokeError INTERNAL */

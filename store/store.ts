@@ -5,7 +5,7 @@
 export interface ObjectInfo {
   readonly name: string;
   readonly bytes: number;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, by the store's own clock; an object store may tell whole seconds only, rounded down. */
   readonly modifiedAtMs: number;
 }
 
@@ -58,8 +58,11 @@ export interface Store {
 
 /** A store as it is opened: what wraps it need not know how writes are interrupted. */
 export interface StoreBackend extends Store {
-  /** Removes writes that were never finished and are older than this; returns how many. */
-  removeLeftovers(olderThanMs: number): Promise<number>;
+  /**
+   * Removes writes that were never finished and are older than this; returns how many. `chooses` is given the name of each
+   * (that of the object where the backend knows it) and says whether it is to go: all of them, unless it is given.
+   */
+  removeLeftovers(olderThanMs: number, chooses?: (name: string) => boolean): Promise<number>;
 }
 
 export const listLimitMax = 1000;

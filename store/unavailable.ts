@@ -9,6 +9,8 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'not permitted',
   EIO: 'the device failed',
+  EEXIST: 'something that is no folder is in the way',
+  ENOTDIR: 'something that is no folder is in the way',
   ESTALE: 'the network filesystem lost the file',
   EMFILE: 'too many open files',
   ENFILE: 'too many open files',

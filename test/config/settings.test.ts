@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { readConfig, settings } from '../../config/settings.ts';
+import { readConfig, settings, storeLocationOf } from '../../config/settings.ts';
 
 test('an empty environment gives the documented defaults, frozen', () => {
   const config = readConfig({ PATH: '/bin', EVOKE_REDIS_URL: '' });
@@ -48,10 +48,42 @@ test('one message names every bad variable, its value, unit and default', () => 
 });
 
 test.each([
-  ['EVOKE_STORE', 's3://bucket/prefix'],
   ['EVOKE_STORE', 'file:'],
   ['EVOKE_STORE', '/srv/evoke'],
   ['EVOKE_STORE', 'file:/a,file:/b'],
+  ['EVOKE_STORE', 'file:/a?role=failover'],
+  ['EVOKE_STORE', 'file:/a?x=1'],
+  ['EVOKE_STORE', 's3:bucket/prefix'],
+  ['EVOKE_STORE', 's3://'],
+  ['EVOKE_STORE', 's3:///prefix'],
+  ['EVOKE_STORE', 'S3://bucket'],
+  ['EVOKE_STORE', 'https://s3.amazonaws.com/bucket'],
+  ['EVOKE_STORE', 's3://Bucket'],
+  ['EVOKE_STORE', 's3://ab'],
+  ['EVOKE_STORE', 's3://a..b'],
+  ['EVOKE_STORE', 's3://-bucket'],
+  ['EVOKE_STORE', 's3://buck_et'],
+  ['EVOKE_STORE', `s3://${'b'.repeat(64)}`],
+  ['EVOKE_STORE', 's3://bucket:9000/prefix'],
+  ['EVOKE_STORE', 's3://bucket//prefix'],
+  ['EVOKE_STORE', 's3://bucket/.hidden'],
+  ['EVOKE_STORE', 's3://bucket/a%20b'],
+  ['EVOKE_STORE', 's3://bucket/a%2Fb'],
+  ['EVOKE_STORE', 's3://bucket/ä'],
+  ['EVOKE_STORE', `s3://bucket/${'p'.repeat(201)}`],
+  ['EVOKE_STORE', 's3://bucket/prefix#part'],
+  ['EVOKE_STORE', 's3://bucket/prefix?endpont=http://127.0.0.1:9000'],
+  ['EVOKE_STORE', 's3://bucket/prefix?endpoint=http://a&endpoint=http://b'],
+  ['EVOKE_STORE', 's3://bucket/prefix?endpoint='],
+  ['EVOKE_STORE', 's3://bucket/prefix?endpoint=127.0.0.1:9000'],
+  ['EVOKE_STORE', 's3://bucket/prefix?endpoint=ftp://127.0.0.1'],
+  ['EVOKE_STORE', 's3://bucket/prefix?endpoint=http://127.0.0.1:99999'],
+  ['EVOKE_STORE', 's3://bucket/prefix?endpoint=http://127.0.0.1:9000/path'],
+  ['EVOKE_STORE', 's3://bucket/prefix?endpoint=http://127.0.0.1%3Fx'],
+  ['EVOKE_STORE', 's3://bucket/prefix?region='],
+  ['EVOKE_STORE', 's3://bucket/prefix?region=evil.example/'],
+  ['EVOKE_STORE', 's3://one/a,s3://two/b'],
+  ['EVOKE_STORE', 's3://one/a?role=failover'],
   ['EVOKE_REDIS_URL', 'http://127.0.0.1'],
   ['EVOKE_REDIS_URL', 'not a url'],
   ['EVOKE_REDIS_PREFIX', 'a{b}'],
@@ -65,10 +97,59 @@ test.each([
   expect(() => readConfig({ [variable]: value })).toThrow(expect.objectContaining({ code: 'BAD_SETTINGS' }));
 });
 
-test('a file store is given as an absolute path', () => {
-  expect(readConfig({ EVOKE_STORE: 'file:/srv/evoke' }).store).toBe('/srv/evoke');
-  expect(readConfig({ EVOKE_STORE: 'file:///srv/evoke' }).store).toBe('/srv/evoke');
-  expect(readConfig({ EVOKE_STORE: 'file:chunks' }).store).toBe(resolve('chunks'));
+test.each([
+  's3://AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI@bucket/prefix',
+  's3://AKIAIOSFODNN7EXAMPLE@bucket/prefix',
+  's3://AKIAIOSFODNN7EXAMPLE:wJalr?XUtnFEMI@bucket/prefix',
+  's3://AKIAIOSFODNN7EXAMPLE:wJalr/XUtnFEMI@bucket/prefix',
+  's3://AKIAIOSFODNN7EXAMPLE:wJalr#XUtnFEMI@bucket',
+  's3://AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI',
+  's3:AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI@bucket',
+  's3://bucket/prefix?endpoint=http://AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI@127.0.0.1:9000',
+  's3://bucket/prefix?endpoint=http%3A%2F%2FAKIAIOSFODNN7EXAMPLE%3AwJalrXUtnFEMI%40127.0.0.1',
+  's3://bucket/prefix?accessKeyId=AKIAIOSFODNN7EXAMPLE&secretAccessKey=wJalrXUtnFEMI',
+  's3://bucket/prefix?region=wJalrXUtnFEMI',
+  's3://bucket/prefix#AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI',
+  'https://AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI@127.0.0.1/bucket',
+  'file:/data,s3://AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI@bucket/prefix',
+])('credentials in a store are refused, and not repeated: %s', (value) => {
+  let message = '';
+  try {
+    readConfig({ EVOKE_STORE: value });
+  } catch (error) {
+    message = `${error} ${JSON.stringify(error)}`;
+  }
+  expect(message).toContain('EVOKE_STORE="');
+  expect(message).not.toMatch(/AKIA|FODNN|wJalr|UtnFEMI/i);
+});
+
+test('a password in the address of Redis is not repeated when the address is refused', () => {
+  expect(() => readConfig({ EVOKE_REDIS_URL: 'http://me:wJalrXUtnFEMI@127.0.0.1' })).toThrow(/^(?!.*wJalr)/s);
+  expect(() => readConfig({ EVOKE_REDIS_URL: 'http://127.0.0.1/x' })).toThrow('EVOKE_REDIS_URL="http://127.0.0.1/x"');
+});
+
+test('a store in files is a folder, absolute', () => {
+  const folder = (EVOKE_STORE: string) => readConfig({ EVOKE_STORE }).store;
+  expect(folder('file:/srv/evoke')).toEqual({ kind: 'file', folder: '/srv/evoke' });
+  expect(folder('file:///srv/evoke')).toEqual({ kind: 'file', folder: '/srv/evoke' });
+  expect(folder('file:chunks')).toEqual({ kind: 'file', folder: resolve('chunks') });
+  const { store, dataDir } = readConfig({ EVOKE_DATA_DIR: '/srv/data' });
+  expect(storeLocationOf({ store, dataDir })).toEqual({ kind: 'file', folder: '/srv/data/store' });
+});
+
+test('a store in S3 is a bucket, a prefix, and perhaps a server and a region of its own', () => {
+  const store = (EVOKE_STORE: string) => readConfig({ EVOKE_STORE }).store;
+  const plain = { kind: 's3', bucket: 'my-bucket.1', prefix: '', region: 'us-east-1' };
+  expect(store('s3://my-bucket.1')).toEqual(plain);
+  expect(store('s3://my-bucket.1/')).toEqual(plain);
+  expect(store('s3://my-bucket.1/a/b.c')).toEqual({ ...plain, prefix: 'a/b.c/' });
+  expect(store('s3://my-bucket.1/a/b.c/')).toEqual({ ...plain, prefix: 'a/b.c/' });
+  expect(store('s3://my-bucket.1/a?region=eu-west-1')).toEqual({ ...plain, prefix: 'a/', region: 'eu-west-1' });
+  for (const endpoint of ['http://127.0.0.1:9000', 'https://s3.example.org', 'http://[::1]:9000']) {
+    expect(store(`s3://my-bucket.1?endpoint=${endpoint}`)).toEqual({ ...plain, endpoint });
+    expect(store(`s3://my-bucket.1?endpoint=${endpoint}/`)).toEqual({ ...plain, endpoint });
+    expect(store(`s3://my-bucket.1?endpoint=${encodeURIComponent(endpoint)}`)).toEqual({ ...plain, endpoint });
+  }
 });
 
 test('every setting says what it means, in which unit', () => {

@@ -4,7 +4,7 @@ import { HotChunks } from '../../store/hot.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
 import { temporaryFolder } from '../temp.ts';
 import { storeSuite } from './conformance.ts';
-import { failing, watched } from './faults.ts';
+import { failing, unavailable, watched } from './faults.ts';
 
 const hotOptions = { bytesMax: 64 * 1024 * 1024, clock: { now: () => Date.now() } };
 for (const folder of ['suite/', 'chunks/']) {
@@ -110,6 +110,32 @@ test('while the store fails, remembered bytes are served, and the store is not a
   state.down = false;
   clock.ms += 2001;
   expect(await hot.get(name)).toEqual(bytes);
+});
+
+test('a store that does not answer is not waited for, and one that fails late is not asked for each of them', async () => {
+  const inner = new MemoryStore();
+  await inner.put(name, [bytes]);
+  const clock = { ms: 1_000_000, now: () => clock.ms };
+  let heads = 0;
+  let giveUp: (() => void) | undefined;
+  const silent = failing(inner, (operation) => {
+    if (operation !== 'head') return;
+    heads++;
+    return new Promise((_, reject) => {
+      giveUp = () => reject(unavailable());
+    });
+  });
+  const hot = new HotChunks(silent, { bytesMax: 1_000_000, clock });
+  await hot.get(name);
+  clock.ms += 60_000;
+  const began = performance.now();
+  expect(await hot.get(name)).toEqual(bytes);
+  expect(performance.now() - began).toBeLessThan(3000);
+  clock.ms += 5000;
+  giveUp?.();
+  await settled();
+  for (let i = 0; i < 10; i++) expect(await hot.get(name)).toEqual(bytes);
+  expect(heads).toBe(1);
 });
 
 test('concurrent reads of one name are one', async () => {
