@@ -62,7 +62,7 @@ export interface Estimates {
   readonly eventCost: { readonly cpuSeconds: number; readonly rawBytes: number } | undefined;
   /** Generating threads of all live workers; 0 when no worker is up. */
   readonly threads: number;
-  readonly prices: Prices;
+  readonly prices: Pick<Prices, 'cpuCoreHour' | 'waitHour' | 'egressGb'>;
 }
 
 /** Opening, reading and verifying a stored chunk, and what a disk and a SHA-256 manage together: orders of magnitude. */

@@ -11,7 +11,7 @@ import { datasetOf } from './fakes.ts';
 const estimates: Estimates = {
   eventCost: { cpuSeconds: 0.01, rawBytes: 200 },
   threads: 4,
-  prices: { cpuCoreHour: 3600, waitHour: 0, egressGb: 0, currency: 'EUR' },
+  prices: { cpuCoreHour: 3600, waitHour: 0, egressGb: 0 },
 };
 const meansOf = fc.constantFrom<Means>('memory', 'near', 'join', 'generate');
 
