@@ -23,8 +23,10 @@ export interface UsageBook {
   release(id: string): Promise<void>;
   /** The least recently used chunks, the oldest first. */
   oldest(count: number): Promise<{ key: string }[]>;
-  /** The chunk is gone. */
-  forget(key: string): Promise<void>;
+  /** Names what is recorded of a chunk now: another mark once the chunk was settled anew. Undefined where nothing is. */
+  mark(key: string): Promise<string | undefined>;
+  /** The chunk is gone. Only the record that the mark names is forgotten: the chunk may have been stored again since. */
+  forget(key: string, mark: string): Promise<void>;
   /** Takes a listing of the store in; what settles meanwhile stays. From then on the book is known, unless it was lost on the way. */
   rebuild(entries: AsyncIterable<UsageEntry>): Promise<void>;
   /** Later uses of chunks; chunks that the book does not know are ignored, and so is a use before the recorded one. */

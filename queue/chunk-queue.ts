@@ -72,6 +72,15 @@ export class ChunkQueue {
     });
   }
 
+  /** Makes a waiting order more urgent. Returns whether one waited that was less so. @throws EvokeError QUEUE_UNAVAILABLE */
+  async promote(key: string, priority: Priority): Promise<boolean> {
+    return this.#calls.call(async () => {
+      const jobId = await this.#queue.getDeduplicationJobId(key);
+      if (jobId === null || (await this.#fate(jobId)).state !== 'queued') return false;
+      return this.#raise(jobId, priorities[priority]);
+    });
+  }
+
   /** Takes an order back unless a worker has begun it; how one ended stays known to those who look. */
   async withdraw(jobId: string): Promise<void> {
     await this.#calls.call(async () => {
@@ -165,11 +174,14 @@ export class ChunkQueue {
   }
 
   /** `add` answers with our own priority, whatever is stored: so it is read, and changed where ours is more urgent. */
-  async #raise(jobId: string, urgency: number): Promise<void> {
+  async #raise(jobId: string, urgency: number): Promise<boolean> {
     const job = await this.#queue.getJob(jobId);
-    if (job === undefined || job.priority <= urgency) return;
+    if (job === undefined || job.priority <= urgency) return false;
     // The job may just have ended.
-    await job.changePriority({ priority: urgency }).catch(() => undefined);
+    return job.changePriority({ priority: urgency }).then(
+      () => true,
+      () => false,
+    );
   }
 }
 

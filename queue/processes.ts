@@ -31,11 +31,14 @@ export type LivingProcess = ProcessIdentity & { readonly [counter: string]: stri
 /** A process that has been silent for so long counts as gone: four beats missed. */
 const silenceMsMax = 5_000;
 const beatMs = 1_200;
+/** Last words that are kept until somebody asks for them. */
+const silentMax = 100;
 
 /**
  * Registers a process for as long as it goes on beating.
  * KEYS[1] hash: id → what it says of itself, JSON
  * KEYS[2] sorted set: id by the time (ms, Redis's clock) its word expires
+ * KEYS[3] list: the last words of those that fell silent, the latest first
  * ARGV[1] its id   ARGV[2] JSON   ARGV[3] how long its word is good, ms   ARGV[4] '1' to register only if it fits its peers
  * Returns the JSON of a living peer that it does not fit (another store, or another worker with another registry), or ''.
  */
@@ -43,6 +46,9 @@ const beatScript = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
+  local last = redis.call('HGET', KEYS[1], id)
+  if last then redis.call('LPUSH', KEYS[3], last) end
+  redis.call('LTRIM', KEYS[3], 0, ${silentMax - 1})
   redis.call('HDEL', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
 end
@@ -79,7 +85,8 @@ return living
 
 export class Processes {
   readonly #calls: RedisCalls;
-  readonly #keys: readonly [string, string];
+  readonly #keys: readonly [processes: string, expiry: string];
+  readonly #silentKey: string;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #stopping = new AbortController();
@@ -89,6 +96,7 @@ export class Processes {
   constructor(options: { url: string; prefix: string; log?: Log; clock?: Clock }) {
     this.#calls = new RedisCalls(options.url, options);
     this.#keys = [keyOf(options.prefix, 'processes'), keyOf(options.prefix, 'processes', 'expiry')];
+    this.#silentKey = keyOf(options.prefix, 'processes', 'silent');
     this.#log = options.log ?? silentLog;
     this.#clock = options.clock ?? systemClock;
   }
@@ -120,6 +128,15 @@ export class Processes {
   async list(): Promise<LivingProcess[]> {
     const texts = await this.#calls.call((redis) => redis.eval(listScript, 2, ...this.#keys));
     return (texts as string[]).map((text) => JSON.parse(text) as LivingProcess);
+  }
+
+  /**
+   * The last words of those that fell silent without a goodbye since this was last asked, by anybody: killed, or cut off.
+   * @throws EvokeError QUEUE_UNAVAILABLE
+   */
+  async takeSilent(): Promise<LivingProcess[]> {
+    const texts = await this.#calls.call((redis) => redis.lpop(this.#silentKey, silentMax));
+    return (texts ?? []).map((text) => JSON.parse(text) as LivingProcess);
   }
 
   /** Says goodbye, so that nobody waits for the silence, and closes. */
@@ -162,7 +179,7 @@ export class Processes {
     const word = JSON.stringify({ ...me, ...counters, beatAt: new Date(this.#clock.now()).toISOString() });
     const careful = register === 'ifItFits' ? '1' : '0';
     const misfit = await this.#calls.call((redis) =>
-      redis.eval(beatScript, 2, ...this.#keys, me.id, word, silenceMsMax, careful),
+      redis.eval(beatScript, 3, ...this.#keys, this.#silentKey, me.id, word, silenceMsMax, careful),
     );
     return misfit === '' ? undefined : (JSON.parse(String(misfit)) as ProcessIdentity);
   }

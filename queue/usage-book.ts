@@ -15,7 +15,7 @@ const reservationMs = 10 * 60_000;
 const pageEntries = 500;
 
 // All scripts take the same keys:
-//   KEYS[1] sizes         hash: chunk key → bytes
+//   KEYS[1] sizes         hash: chunk key → bytes, `/` and the mark of the settling; bytes alone where a listing told it
 //   KEYS[2] recency       sorted set: chunk key by the time it was last used, ms
 //   KEYS[3] totals        hash: used, reserved (bytes), known ('1' when the book covers the store), building:<token>
 //   KEYS[4] reservations  hash: reservation id → bytes
@@ -27,6 +27,7 @@ local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+local function bytesIn(text) return text and tonumber(string.match(text, '^%d+')) or 0 end
 local function total(name) return tonumber(redis.call('HGET', totals, name)) or 0 end
 local function free(id)
   local bytes = redis.call('HGET', reservations, id)
@@ -53,8 +54,8 @@ return 'reserved'
 /** ARGV: reservation id, chunk key, bytes. */
 const settleScript = `${shared}
 free(ARGV[1])
-local before = tonumber(redis.call('HGET', sizes, ARGV[2])) or 0
-redis.call('HSET', sizes, ARGV[2], ARGV[3])
+local before = bytesIn(redis.call('HGET', sizes, ARGV[2]))
+redis.call('HSET', sizes, ARGV[2], ARGV[3] .. '/' .. string.sub(ARGV[1], 1, 8))
 redis.call('ZADD', recency, now(), ARGV[2])
 redis.call('HINCRBY', totals, 'used', tonumber(ARGV[3]) - before)
 `;
@@ -64,13 +65,13 @@ const releaseScript = `${shared}
 free(ARGV[1])
 `;
 
-/** ARGV: chunk key. */
+/** ARGV: chunk key, the mark that it must have. */
 const forgetScript = `${shared}
-local bytes = redis.call('HGET', sizes, ARGV[1])
-if not bytes then return end
+local recorded = redis.call('HGET', sizes, ARGV[1])
+if recorded ~= ARGV[2] then return end
 redis.call('HDEL', sizes, ARGV[1])
 redis.call('ZREM', recency, ARGV[1])
-redis.call('HINCRBY', totals, 'used', -tonumber(bytes))
+redis.call('HINCRBY', totals, 'used', -bytesIn(recorded))
 `;
 
 /**
@@ -137,8 +138,12 @@ export class RedisUsageBook implements UsageBook {
   }
 
   /** The recorded size counts; a chunk without a record was never counted. */
-  async forget(key: string): Promise<void> {
-    await this.#run(forgetScript, key);
+  async forget(key: string, mark: string): Promise<void> {
+    await this.#run(forgetScript, key, mark);
+  }
+
+  async mark(key: string): Promise<string | undefined> {
+    return (await this.#calls.call((redis) => redis.hget(this.#key(0), key))) ?? undefined;
   }
 
   /** When Redis forgets on the way, the book stays unknown, and whoever needs it begins again; what settles meanwhile stays. */

@@ -11,6 +11,11 @@ const passingMs = 5_000;
 const passing: readonly ErrorCode[] = ['STORE_UNAVAILABLE', 'QUEUE_UNAVAILABLE', 'OVERLOADED'];
 const failuresMax = 4096;
 
+/** Whether an error is one of circumstances, not of the chunk. */
+export function isPassing(code: ErrorCode): boolean {
+  return passing.includes(code);
+}
+
 export class Failures {
   readonly #clock: Clock;
   /** In the order of remembering. */
@@ -25,7 +30,7 @@ export class Failures {
   }
 
   remember(failed: ChunkFailed): void {
-    const forMs = passing.includes(failed.code) ? passingMs : rememberedMs;
+    const forMs = isPassing(failed.code) ? passingMs : rememberedMs;
     this.#byKey.delete(failed.key);
     this.#byKey.set(failed.key, { failed, untilMs: this.#clock.now() + forMs });
     if (this.#byKey.size <= failuresMax) return;
@@ -53,7 +58,7 @@ export class Failures {
  * its own code; everything else that went wrong while generating is GENERATION_FAILED.
  */
 export function failureError(failed: ChunkFailed, retryAfterMs = rememberedMs): EvokeError {
-  const own = passing.includes(failed.code) || failed.code === 'GENERATOR_NOT_REGISTERED';
+  const own = isPassing(failed.code) || failed.code === 'GENERATOR_NOT_REGISTERED';
   return new EvokeError(own ? failed.code : 'GENERATION_FAILED', {
     detail: failed.detail,
     attempts: failed.attempts,

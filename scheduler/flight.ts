@@ -4,7 +4,7 @@
 import type { ChunkRef } from '../core/chunk.ts';
 import { EvokeError } from '../core/errors.ts';
 import type { ChunkDone, ChunkFailed, ChunkJob } from '../queue/job.ts';
-import type { Priority } from '../queue/priorities.ts';
+import { type Priority, priorities } from '../queue/priorities.ts';
 import type { Time } from './time.ts';
 
 /** What a flight needs of the queue. */
@@ -69,15 +69,23 @@ export class Flight {
   #lookOrdered = false;
   #cancelTimer: () => void = () => undefined;
   #over = false;
+  #priority: Priority;
   #jobId: string | undefined;
+  #withdrawnId: string | undefined;
   #joined = false;
   #done: ChunkDone | undefined;
   #disagreements = 0;
   #troubledSinceMs: number | undefined;
 
   /** Takes off once `after` (the withdrawal of an earlier order for the chunk, which never rejects) is through. */
-  constructor(job: ChunkJob, surroundings: FlightSurroundings, after: Promise<void> = Promise.resolve()) {
+  constructor(
+    job: ChunkJob,
+    priority: Priority,
+    surroundings: FlightSurroundings,
+    after: Promise<void> = Promise.resolve(),
+  ) {
     this.job = job;
+    this.#priority = priority;
     this.#with = surroundings;
     this.#startedAtMs = surroundings.time.now();
     this.#steps = after;
@@ -119,6 +127,29 @@ export class Flight {
     });
   }
 
+  /** Somebody waits for whom it is more urgent: the order is asked to be so too. */
+  raise(priority: Priority): void {
+    if (priorities[priority] >= priorities[this.#priority]) return;
+    this.#priority = priority;
+    if (this.#jobId !== undefined) this.#step(() => this.#add());
+  }
+
+  /**
+   * A waiter leaves unless the work has begun. Where it is the last (`waiting` says how many there are), the order is taken
+   * back first, and `leave` called only if no worker was quicker.
+   */
+  recall(waiting: () => number, leave: () => void): void {
+    this.#step(async () => {
+      if (waiting() === 1 && !this.#joined) await this.#withdraw(this.#jobId);
+      // With Redis away nobody knows, and nobody has to wait for it.
+      const fate =
+        this.#jobId === undefined ? undefined : await this.#with.queue.fate(this.#jobId).catch(() => undefined);
+      const begun = fate !== undefined && fate.state !== 'queued' && fate.state !== 'lost';
+      if (!begun) leave();
+      if (waiting() > 0) this.#stay();
+    });
+  }
+
   /**
    * Nobody waits any more. As soon as no order is being placed, `stillEmpty` is asked; if so, the flight is over, and
    * `leaving` gets the promise to wait for before the chunk may be ordered again: our own order is taken back unless it
@@ -126,14 +157,25 @@ export class Flight {
    */
   abandon(stillEmpty: () => boolean, leaving: (withdrawn: Promise<void>) => void): void {
     this.#step(async () => {
-      if (!stillEmpty()) return;
+      if (!stillEmpty()) {
+        this.#stay();
+        return;
+      }
       this.#stop();
       leaving(this.#joined ? Promise.resolve() : this.#withdraw(this.#jobId));
     });
   }
 
+  /** Whoever came while the order was being taken back needs it again. */
+  #stay(): void {
+    if (this.#withdrawnId === undefined) return;
+    this.#withdrawnId = undefined;
+    this.lookAgain();
+  }
+
   async #withdraw(jobId: string | undefined): Promise<void> {
-    if (jobId === undefined) return;
+    if (jobId === undefined || jobId === this.#withdrawnId) return;
+    this.#withdrawnId = jobId;
     this.#with.happened('withdrawn');
     // With Redis away there is nobody to tell; the chunk is then made for whoever comes next.
     await this.#with.queue.withdraw(jobId).catch(() => undefined);
@@ -158,19 +200,22 @@ export class Flight {
 
   async #add(): Promise<void> {
     this.#done = undefined;
-    const { jobId, joined } = await this.#with.queue.add(this.job, 'interactive');
+    const { jobId, joined } = await this.#with.queue.add(this.job, this.#priority);
     if (this.#over) {
       // It failed meanwhile: nobody waits for this order.
       if (!joined) await this.#withdraw(jobId);
       return;
     }
+    this.#troubledSinceMs = undefined;
+    // The order that it has stands, as urgent as it is now.
+    if (jobId === this.#jobId) return;
     this.#with.ordered(this, jobId, this.#jobId);
     this.#jobId = jobId;
     this.#joined = joined;
-    this.#troubledSinceMs = undefined;
   }
 
   async #look(): Promise<void> {
+    if (this.#withdrawnId !== undefined) return;
     if ((await this.#landIfStored()) || this.#jobId === undefined) return;
     const fate = await this.#with.queue.fate(this.#jobId);
     this.#troubledSinceMs = undefined;

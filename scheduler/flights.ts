@@ -3,7 +3,8 @@
 // The flight has its own lifetime; each waiter has its own deadline and its own abort, and none can fail another.
 import { EvokeError } from '../core/errors.ts';
 import type { ChunkDone, ChunkFailed, ChunkJob } from '../queue/job.ts';
-import { Failures, failureError } from './failures.ts';
+import type { Priority } from '../queue/priorities.ts';
+import { Failures, failureError, isPassing } from './failures.ts';
 import type { FlightChunks, FlightEnd, FlightQueue, Landed } from './flight.ts';
 import { Flight } from './flight.ts';
 import type { Time } from './time.ts';
@@ -41,6 +42,13 @@ export interface FlightStats {
 
 export interface BoardOptions {
   readonly signal?: AbortSignal;
+  /** Leaves too, but only where the work has not begun. */
+  readonly recall?: AbortSignal;
+  /**
+   * `interactive` unless given. A batch, which has its own patience with circumstances that pass, is not refused for having
+   * met them a moment ago.
+   */
+  readonly priority?: Priority;
   /** The waiter's deadline; the setting WAIT_SECONDS unless given. Infinity: until aborted. */
   readonly waitMs?: number;
   /** Not needed yet: such orders leave half of the flights to what is needed now. */
@@ -133,11 +141,12 @@ export class Flights {
    * @throws the signal's reason when it is aborted
    */
   board(job: ChunkJob, options: BoardOptions = {}): Promise<Landing> {
-    const { signal } = options;
-    if (signal?.aborted) {
+    const gone = [options.signal, options.recall].find((signal) => signal?.aborted);
+    if (gone !== undefined) {
       this.stats.left++;
-      return Promise.reject(signal.reason);
+      return Promise.reject(gone.reason);
     }
+    const { priority = 'interactive' } = options;
     const existing = this.#byKey.get(job.key);
     const refusal = existing === undefined ? this.#refusalOf(job, options) : refusalToJoin(existing.flight);
     if (refusal !== undefined) {
@@ -145,12 +154,13 @@ export class Flights {
       return Promise.reject(refusal);
     }
     this.stats.boarded++;
-    return this.#wait(existing ?? this.#launch(job), existing !== undefined, options);
+    existing?.flight.raise(priority);
+    return this.#wait(existing ?? this.#launch(job, priority), existing !== undefined, options);
   }
 
-  #refusalOf(job: ChunkJob, { ahead = false }: BoardOptions): EvokeError | undefined {
+  #refusalOf(job: ChunkJob, { ahead = false, priority }: BoardOptions): EvokeError | undefined {
     const failure = this.#failures.recall(job.key);
-    if (failure !== undefined) return failure;
+    if (failure !== undefined && !(priority === 'batch' && isPassing(failure.code))) return failure;
     const flightsMax = ahead ? Math.floor(this.#flightsMax / 2) : this.#flightsMax;
     if (this.#byKey.size < flightsMax) return undefined;
     return new EvokeError('OVERLOADED', {
@@ -159,7 +169,7 @@ export class Flights {
     });
   }
 
-  #launch(job: ChunkJob): Boarded {
+  #launch(job: ChunkJob, priority: Priority): Boarded {
     const surroundings = {
       queue: this.#queue,
       chunks: this.#chunks,
@@ -173,7 +183,7 @@ export class Flights {
         this.stats[what]++;
       },
     };
-    const flight = new Flight(job, surroundings, this.#withdrawing.get(job.key));
+    const flight = new Flight(job, priority, surroundings, this.#withdrawing.get(job.key));
     const boarded = { flight, waiters: new Set<Waiter>() };
     // Before the order is placed: no event about it can be missed.
     this.#byKey.set(job.key, boarded);
@@ -181,11 +191,12 @@ export class Flights {
   }
 
   #wait(boarded: Boarded, joined: boolean, options: BoardOptions): Promise<Landing> {
-    const { signal, waitMs = this.#waitMs } = options;
+    const { signal, recall, waitMs = this.#waitMs } = options;
     return new Promise<Landing>((resolve, reject) => {
       const release = () => {
         cancelTimer();
         signal?.removeEventListener('abort', aborted);
+        recall?.removeEventListener('abort', recalled);
       };
       const leave = (reason: unknown) => {
         release();
@@ -195,6 +206,11 @@ export class Flights {
         reject(reason);
       };
       const aborted = () => leave(signal?.reason);
+      const waiting = () => boarded.waiters.size;
+      const recalled = () =>
+        boarded.flight.recall(waiting, () => {
+          if (boarded.waiters.has(waiter)) leave(recall?.reason);
+        });
       const late = () => leave(waitedTooLong(waitMs));
       const waiter: Waiter = {
         joined,
@@ -206,6 +222,7 @@ export class Flights {
       };
       const cancelTimer = Number.isFinite(waitMs) ? this.#time.after(waitMs, late) : () => undefined;
       signal?.addEventListener('abort', aborted, { once: true });
+      recall?.addEventListener('abort', recalled, { once: true });
       boarded.waiters.add(waiter);
     });
   }

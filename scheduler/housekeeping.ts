@@ -1,20 +1,18 @@
-// What the leading scheduler keeps in order: pins that have expired, writes that were never finished, and the book of the
-// store's capacity, which may be lost at any time and is made to agree with what the store holds. All of it is harmless
-// when done twice or by two at once; what fails is tried again next time.
+// What the leading scheduler keeps in order: pins that have expired, requests that ended long ago, writes that were never
+// finished, and the book of the store's capacity, which may be lost at any time and is made to agree with what the store
+// holds. All of it is harmless when done twice or by two at once; what fails is tried again next time.
 import { type ChunkRef, chunkKey, parseChunkKey } from '../core/chunk.ts';
 import type { DatasetName } from '../core/dataset.ts';
 import { isNamePart } from '../core/dataset.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { UsageBook, UsageEntry } from '../core/usage-book.ts';
-import type { Time } from './time.ts';
+import { removeOldRequests } from '../store/requests.ts';
+import type { StoreBackend } from '../store/store.ts';
+import { rest, type Time } from './time.ts';
 
 export interface HousekeepingParts {
-  readonly store: {
-    list(prefix: string, options?: { after?: string }): Promise<readonly { readonly name: string }[]>;
-    /** Removes unfinished writes older than this; returns how many. */
-    removeLeftovers(olderThanMs: number): Promise<number>;
-  };
+  readonly store: Pick<StoreBackend, 'list' | 'delete' | 'removeLeftovers'>;
   readonly catalog: {
     /** Asked of the store: false for a pin that has expired. */
     isPinnedNow(name: DatasetName): Promise<boolean>;
@@ -25,7 +23,7 @@ export interface HousekeepingParts {
     all(): AsyncIterable<{ readonly chunk: ChunkRef; readonly bytes: number; readonly modifiedAtMs: number }>;
     head(chunk: ChunkRef): Promise<unknown>;
   };
-  readonly book: Pick<UsageBook, 'usage' | 'rebuild' | 'oldest' | 'forget'>;
+  readonly book: Pick<UsageBook, 'usage' | 'rebuild' | 'oldest' | 'mark' | 'forget'>;
   readonly time: Time;
   readonly log: Log;
 }
@@ -41,6 +39,7 @@ const looksPerRound = 256;
 export interface HousekeepingReport {
   readonly pinsRemoved: number;
   readonly leftoversRemoved: number;
+  readonly requestsRemoved: number;
   readonly bookRebuilt: boolean;
   readonly entriesForgotten: number;
 }
@@ -56,10 +55,10 @@ export class Housekeeping {
   async keep(signal: AbortSignal): Promise<void> {
     for (let round = 0; !signal.aborted; round++) {
       const report = await this.once(signal, round % walkEveryRounds === 0);
-      const { pinsRemoved, leftoversRemoved, bookRebuilt, entriesForgotten } = report;
-      const didSomething = pinsRemoved + leftoversRemoved + entriesForgotten > 0 || bookRebuilt;
+      const { pinsRemoved, leftoversRemoved, requestsRemoved, bookRebuilt, entriesForgotten } = report;
+      const didSomething = pinsRemoved + leftoversRemoved + requestsRemoved + entriesForgotten > 0 || bookRebuilt;
       this.#parts.log[didSomething ? 'info' : 'debug'](report, 'kept house');
-      await this.#pause(signal);
+      await rest(this.#parts.time, roundMs, signal);
     }
   }
 
@@ -85,6 +84,9 @@ export class Housekeeping {
       entriesForgotten: await attempt('look through the book of the capacity', 0, () => this.#forgetGone(signal)),
       leftoversRemoved: await attempt('remove interrupted writes', 0, async () =>
         walk ? store.removeLeftovers(leftoverAgeMs) : 0,
+      ),
+      requestsRemoved: await attempt('remove old requests', 0, async () =>
+        walk ? removeOldRequests(store, this.#parts.time.now(), signal) : 0,
       ),
     };
   }
@@ -119,24 +121,12 @@ export class Housekeeping {
     let forgotten = 0;
     for (const { key } of await book.oldest(looksPerRound)) {
       signal.throwIfAborted();
-      if ((await chunks.head(parseChunkKey(key))) !== undefined) continue;
-      await book.forget(key);
+      const mark = await book.mark(key);
+      if (mark === undefined || (await chunks.head(parseChunkKey(key))) !== undefined) continue;
+      await book.forget(key, mark);
       forgotten++;
     }
     return forgotten;
-  }
-
-  #pause(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        cancel();
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const cancel = this.#parts.time.after(roundMs, end);
-      signal.addEventListener('abort', end, { once: true });
-      if (signal.aborted) end();
-    });
   }
 }
 

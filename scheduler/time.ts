@@ -14,3 +14,31 @@ export const systemTime: Time = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Resolves after `ms`, or when the signal is aborted: whoever rests looks at it. */
+export function rest(time: Time, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      cancel();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const cancel = time.after(ms, end);
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+  });
+}
+
+/** Waits; less when one of the signals is aborted first. Never rejects. */
+export function elapsed(time: Time, ms: number, ...signals: readonly AbortSignal[]): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      cancel();
+      for (const signal of signals) signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const cancel = time.after(ms, end);
+    for (const signal of signals) signal.addEventListener('abort', end, { once: true });
+    if (signals.some((signal) => signal.aborted)) end();
+  });
+}

@@ -94,7 +94,7 @@ export class Capacity {
     };
   }
 
-  /** First start, or the book was lost: the time of writing is the best known time of use. */
+  /** First start, or the book was lost. */
   #rebuild(): Promise<void> {
     return this.#parts.book.rebuild(entriesOf(this.#parts.chunks));
   }
@@ -161,7 +161,8 @@ export class Capacity {
   }
 }
 
-async function* entriesOf(chunks: Chunks): AsyncGenerator<UsageEntry> {
+/** Every stored chunk as the book takes it in: the time of writing is the best known time of use. */
+export async function* entriesOf(chunks: Pick<Chunks, 'all'>): AsyncGenerator<UsageEntry> {
   for await (const { chunk, bytes, modifiedAtMs } of chunks.all()) {
     yield { key: chunkKey(chunk), bytes, usedAtMs: modifiedAtMs };
   }

@@ -16,7 +16,8 @@ import { EvokeError } from '../core/errors.ts';
 import { Fresh } from '../core/fresh.ts';
 import { isOnGrid } from './chunks.ts';
 import { DerivationIndex } from './derivation-index.ts';
-import { datasetRecord, pinRecord, readRecord, storeRecord, writeRecord } from './records.ts';
+import { Patience } from './patience.ts';
+import { datasetRecord, passOverDamaged, pinRecord, readRecord, storeRecord, writeRecord } from './records.ts';
 import { listLimitMax, type Store } from './store.ts';
 
 /** How far behind the store retirement and pins may be. */
@@ -31,6 +32,7 @@ const datasetPath = /^datasets\/([^/]+)\/([^/]+)\.json$/;
 export class Catalog {
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #patience = new Patience();
   readonly #datasets = new LRUCache<string, Dataset>({ max: rememberedMax });
   readonly #retired: Fresh<boolean>;
   /** What `#retired` last knew, for the time that the store fails. */
@@ -48,10 +50,20 @@ export class Catalog {
     this.#index = new DerivationIndex({ names: () => this.#allNames(), find: (name) => this.find(name), clock });
   }
 
-  /** The store's id, given to it when it is first used: roles that work together must find the same. */
+  /**
+   * The store's id, given to it when it is first used: roles that work together must find the same.
+   * @throws EvokeError STORE_UNAVAILABLE also when the store does not keep the conditions of puts
+   */
   async identity(): Promise<string> {
     if (this.#identity !== undefined) return this.#identity;
-    await writeRecord(this.#store, 'store.json', { id: randomUUID() }, { ifAbsent: true });
+    const create = () => writeRecord(this.#store, 'store.json', { id: randomUUID() }, { ifAbsent: true });
+    // Imitations of S3 overwrite what should stay: two processes would each believe that they declared a dataset.
+    if ((await create()) && (await create())) {
+      throw new EvokeError('STORE_UNAVAILABLE', {
+        detail: 'The store overwrites an object that a conditional put has to leave.',
+        hint: 'It has to know If-None-Match: use another server, or a newer version of this one.',
+      });
+    }
     const record = await readRecord(this.#store, 'store.json', storeRecord);
     if (record === undefined) throw vanished('store.json');
     this.#identity = record.id;
@@ -117,18 +129,15 @@ export class Catalog {
     this.#lastRetired.set(pathOf(name), true);
   }
 
-  /** At most two seconds behind; while the store fails, what was last known. */
+  /** At most two seconds behind; while the store fails or does not answer, what was last known. */
   async isRetired(name: DatasetName): Promise<boolean> {
     const path = pathOf(name);
-    try {
-      const retired = await this.#retired.get(path);
+    const asked = this.#patience.watch(this.#retired.get(path)).then((retired) => {
       this.#lastRetired.set(path, retired);
       return retired;
-    } catch (error) {
-      const last = this.#lastRetired.get(path);
-      if (last === undefined) throw error;
-      return last;
-    }
+    });
+    const last = this.#lastRetired.get(path);
+    return last === undefined ? asked : this.#patience.askOr(asked, last);
   }
 
   /** The same when it is known without asking the store: no I/O, no promise. */
@@ -231,9 +240,4 @@ async function inBatches<A, B>(items: readonly A[], work: (item: A) => Promise<B
     results.push(...(await Promise.all(items.slice(at, at + readsAtOnce).map(work))));
   }
   return results;
-}
-
-function passOverDamaged(error: unknown): undefined {
-  if (error instanceof EvokeError && error.details['record'] !== undefined) return undefined;
-  throw error;
 }

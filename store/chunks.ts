@@ -36,12 +36,15 @@ export class Chunks {
   }
 
   head(chunk: ChunkRef): Promise<ObjectInfo | undefined> {
-    return this.#store.head(chunkName(chunk));
+    return (this.#hot ?? this.#store).head(chunkName(chunk));
   }
 
-  /** Replaces a stored chunk of the same name: its bytes are as good. */
-  async put(chunk: ChunkRef, parts: readonly Uint8Array[]): Promise<void> {
-    await (this.#hot ?? this.#store).put(chunkName(chunk), parts);
+  /**
+   * Replaces a stored chunk of the same name, whose bytes are as good; with `ifAbsent` it stays. Returns whether these
+   * bytes are the ones stored.
+   */
+  put(chunk: ChunkRef, parts: readonly Uint8Array[], options?: { ifAbsent?: boolean }): Promise<boolean> {
+    return (this.#hot ?? this.#store).put(chunkName(chunk), parts, options);
   }
 
   /** Returns whether it was stored; eviction.ts has the rules for what may go. */

@@ -1,12 +1,16 @@
 // Who may be evicted, and in which order of steps: nothing pinned, nothing that cannot be made again, and the digest is
 // written down before the bytes go, so that what comes back can be compared. Eviction by the API and for room obey the same.
 import { type ChunkRef, chunkCount, chunkKey, chunkRange, chunksInside } from '../core/chunk.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
 import { type Dataset, formatDatasetName } from '../core/dataset.ts';
 import { EvokeError } from '../core/errors.ts';
 import type { EventRange } from '../core/event-range.ts';
+import { type EvictionCause, type LedgerSink, noLedger } from '../core/ledger.ts';
 import type { UsageBook } from '../core/usage-book.ts';
+import type { BatchHolds } from './batch-holds.ts';
 import type { Catalog } from './catalog.ts';
 import { type Chunks, isOnGrid } from './chunks.ts';
+import { evictionOf } from './gone.ts';
 
 export interface EvictorParts {
   readonly chunks: Chunks;
@@ -14,9 +18,14 @@ export interface EvictorParts {
   /** Whether a registered generator makes this dataset's events, bit for bit. */
   readonly canRemake: (dataset: Dataset) => boolean;
   /** Told what is gone. A book that cannot be reached is not waited for: it notices when it next offers the chunk. */
-  readonly book: Pick<UsageBook, 'forget'>;
+  readonly book: Pick<UsageBook, 'mark' | 'forget'>;
+  /** What batches hold is not evicted for room; a person may evict it. */
+  readonly holds?: Pick<BatchHolds, 'isHeld'>;
   /** Told when a chunk's digest differs from the one recorded for the same writer. */
   readonly onDifferent?: (chunk: ChunkRef) => void;
+  /** Told of every chunk that this evictor took away. */
+  readonly ledger?: LedgerSink;
+  readonly clock?: Clock;
 }
 
 export class Evictor {
@@ -27,13 +36,14 @@ export class Evictor {
   }
 
   /**
-   * Makes a chunk virtual again. Returns the bytes freed; undefined when it was gone already, or damaged and is in quarantine.
+   * Makes a chunk virtual again, for the room it takes. Returns the bytes freed; undefined when it was gone already, or damaged and is in quarantine.
    * @throws EvokeError PINNED, FOSSIL, STORE_UNAVAILABLE; the chunk is then still there
    */
   async evict(chunk: ChunkRef): Promise<number | undefined> {
     await this.#checkRemakeable(chunk);
     if (await this.#parts.catalog.isPinned(chunk)) throw pinned(`Chunk ${chunkKey(chunk)}`);
-    return this.#remove(chunk);
+    await this.#checkNotHeld(chunk);
+    return this.#remove(chunk, 'room');
   }
 
   /**
@@ -49,7 +59,7 @@ export class Evictor {
     let chunks = 0;
     let bytes = 0;
     for await (const { chunk } of this.#stored(dataset, range)) {
-      const freed = await this.#remove(chunk);
+      const freed = await this.#remove(chunk, 'asked');
       if (freed === undefined) continue;
       chunks++;
       bytes += freed;
@@ -57,26 +67,42 @@ export class Evictor {
     return { chunks, bytes };
   }
 
-  async #remove(chunk: ChunkRef): Promise<number | undefined> {
-    const { chunks, onDifferent } = this.#parts;
+  async #remove(chunk: ChunkRef, cause: EvictionCause): Promise<number | undefined> {
+    const { book, chunks, onDifferent, ledger = noLedger, clock = systemClock } = this.#parts;
+    // Once it is deleted another worker may make it again: that record must stay.
+    const mark = await book.mark(chunkKey(chunk)).catch(() => undefined);
     const stored = await chunks.inspect(chunk);
     if (stored === undefined) {
-      await this.#forget(chunk);
+      await this.#forget(chunk, mark);
       return undefined;
     }
     if ((await chunks.recordDigest(chunk, stored.provenance)) === 'different') onDifferent?.(chunk);
     const removed = await chunks.delete(chunk);
-    await this.#forget(chunk);
+    if (removed) ledger.record(evictionOf(chunk, { ...stored, cause, atMs: clock.now() }));
+    await this.#forget(chunk, mark);
     return removed ? stored.bytes : undefined;
   }
 
-  async #forget(chunk: ChunkRef): Promise<void> {
-    await this.#parts.book.forget(chunkKey(chunk)).catch(() => undefined);
+  async #forget(chunk: ChunkRef, mark: string | undefined): Promise<void> {
+    // What is recorded since is another's.
+    if (mark !== undefined) await this.#parts.book.forget(chunkKey(chunk), mark).catch(() => undefined);
   }
 
   async #checkRemakeable(chunk: ChunkRef): Promise<void> {
     const datasets = await this.#parts.catalog.datasetsSharing(chunk.derivation, chunk.batchEvents);
     if (!datasets.some((dataset) => this.#parts.canRemake(dataset))) throw fossil(`Chunk ${chunkKey(chunk)}`);
+  }
+
+  async #checkNotHeld(chunk: ChunkRef): Promise<void> {
+    const { catalog, holds } = this.#parts;
+    if (holds === undefined) return;
+    for (const dataset of await catalog.datasetsSharing(chunk.derivation, chunk.batchEvents)) {
+      if (!isOnGrid(chunk.range, dataset) || !(await holds.isHeld(dataset, chunk.range))) continue;
+      throw new EvokeError('PINNED', {
+        detail: `Chunk ${chunkKey(chunk)} is held by a batch over ${formatDatasetName(dataset)}.`,
+        hint: 'Cancel the batch, or wait until its hold ends.',
+      });
+    }
   }
 
   /** Another dataset of the same derivation may have some of the chunks and be pinned. */

@@ -9,6 +9,7 @@ export class MemoryUsageBook implements UsageBook {
   readonly #clock: Clock;
   readonly #reservations = new Map<string, { readonly bytes: number; readonly until: number }>();
   readonly #chunks = new Map<string, UsageEntry>();
+  readonly #marks = new Map<string, string>();
   /** Whether a listing was taken in. */
   #known = false;
 
@@ -27,6 +28,7 @@ export class MemoryUsageBook implements UsageBook {
   async settle(id: string, key: string, bytes: number): Promise<void> {
     this.#reservations.delete(id);
     this.#chunks.set(key, { key, bytes, usedAtMs: this.#clock.now() });
+    this.#marks.set(key, id);
   }
 
   async release(id: string): Promise<void> {
@@ -40,8 +42,15 @@ export class MemoryUsageBook implements UsageBook {
       .map(({ key }) => ({ key }));
   }
 
-  async forget(key: string): Promise<void> {
+  async mark(key: string): Promise<string | undefined> {
+    const entry = this.#chunks.get(key);
+    return entry && (this.#marks.get(key) ?? 'listed');
+  }
+
+  async forget(key: string, mark: string): Promise<void> {
+    if (mark !== (await this.mark(key))) return;
     this.#chunks.delete(key);
+    this.#marks.delete(key);
   }
 
   /** What is recorded already is newer than the listing, and stays. */

@@ -9,14 +9,14 @@ const keptMax = 20;
 
 /**
  * Moves a damaged object there, under the time and its own name. A copy that cannot be kept (no space) is done without; an
- * object that cannot be taken away is an error.
+ * object that cannot be taken away is an error. Returns whether it was this call that took it away.
  * @throws EvokeError STORE_UNAVAILABLE
  */
-export async function quarantine(store: Store, name: string, bytes: Buffer): Promise<void> {
+export async function quarantine(store: Store, name: string, bytes: Buffer): Promise<boolean> {
   await keep(store, name, bytes).catch(() => undefined);
   // Somebody else may have put it away and made a good one since.
   const now = await store.get(name);
-  if (now?.equals(bytes)) await store.delete(name);
+  return now?.equals(bytes) === true && (await store.delete(name));
 }
 
 async function keep(store: Store, name: string, bytes: Buffer): Promise<void> {

@@ -1,9 +1,11 @@
 // Records: small JSON objects of the store, legible for people. What does not read as the record it should be is
 // STORE_UNAVAILABLE for whoever needs it, and troubles nobody else.
 import { z } from 'zod';
+import type { Batch, BatchProgress, BatchWish } from '../core/batch.ts';
 import type { Dataset, Pin } from '../core/dataset.ts';
 import { isNamePart } from '../core/dataset.ts';
 import { derivationId } from '../core/derivation.ts';
+import { EvokeError } from '../core/errors.ts';
 import type { Store } from './store.ts';
 import { damagedRecord } from './unavailable.ts';
 
@@ -59,6 +61,47 @@ export const storeRecord = z.looseObject({ id: z.uuid() });
 
 export const capacityRecord = z.looseObject({ capacityBytes: count });
 
+const eventRange = z
+  .looseObject({ first: z.int().min(0), end: z.int() })
+  .refine(({ first, end }) => first < end, { message: 'is empty' });
+
+export const batchRecord: z.ZodType<Batch> = z.looseObject({
+  id: z.string(),
+  dataset: z.string(),
+  range: eventRange,
+  chunks: count,
+  priority: z.int().min(0).max(9),
+  deadline: z.exactOptional(time),
+  budget: z.exactOptional(
+    z.looseObject({ cpuSeconds: z.exactOptional(z.number().min(0)), cost: z.exactOptional(z.number().min(0)) }),
+  ),
+  holdSeconds: z.number().min(0),
+  pin: z.boolean(),
+  createdAt: time,
+  requestId: z.string(),
+});
+
+export const wishRecord: z.ZodType<BatchWish> = z.looseObject({
+  state: z.enum(['running', 'paused', 'cancelled']),
+  at: time,
+});
+
+const tallied = z.int().min(0);
+
+export const progressRecord: z.ZodType<BatchProgress> = z.looseObject({
+  state: z.enum(['pending', 'running', 'paused', 'completed', 'cancelled', 'failed', 'over-budget']),
+  reason: z.exactOptional(z.string()),
+  cursor: tallied,
+  done: tallied,
+  skipped: tallied,
+  failed: tallied,
+  cpuMicros: tallied,
+  startedAt: z.exactOptional(time),
+  endedAt: z.exactOptional(time),
+  estimatedSecondsLeft: z.exactOptional(z.number().min(0)),
+  at: time,
+});
+
 /** @throws EvokeError STORE_UNAVAILABLE when the store fails, or what it holds is no such record. */
 export async function readRecord<T>(store: Store, name: string, record: z.ZodType<T>): Promise<T | undefined> {
   const bytes = await store.get(name);
@@ -83,4 +126,10 @@ export function writeRecord(
   options?: { ifAbsent?: boolean },
 ): Promise<boolean> {
   return store.put(name, [Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`)], options);
+}
+
+/** For a `catch`: one damaged record must not hide the others. A failure of the store stays one. */
+export function passOverDamaged(error: unknown): undefined {
+  if (error instanceof EvokeError && error.details['record'] !== undefined) return undefined;
+  throw error;
 }

@@ -1,28 +1,36 @@
 // A wrapper through which no damaged chunk passes: what is cut, flipped, emptied or another chunk's is put into quarantine
 // and is from then on absent, the same as virtual. Other objects pass as they are.
+import { systemClock } from '../core/clock.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
+import { type LedgerSink, noLedger } from '../core/ledger.ts';
 import { verifyChunk } from '../formats/chunk-file.ts';
 import { keyOfChunkName } from './chunk-names.ts';
+import { evictionOfDamaged } from './gone.ts';
 import { quarantine } from './quarantine.ts';
 import type { ByteSpan, ObjectInfo, Store } from './store.ts';
 
 /** Told once for every damaged object found: its name and what was wrong. */
 export type OnDamaged = (name: string, reason: string) => void;
 
-/** `get` of a chunk throws CHUNK_DAMAGED when it was damaged; a file that cannot be read at all is STORE_UNAVAILABLE. */
-export function verifying(store: Store, onDamaged: OnDamaged = () => undefined): Store {
-  return new Verifying(store, onDamaged);
+/**
+ * `get` of a chunk throws CHUNK_DAMAGED when it was damaged; a file that cannot be read at all is STORE_UNAVAILABLE. The
+ * ledger is told of the chunks that are put into quarantine from here.
+ */
+export function verifying(store: Store, onDamaged: OnDamaged = () => undefined, ledger: LedgerSink = noLedger): Store {
+  return new Verifying(store, onDamaged, ledger);
 }
 
 class Verifying implements Store {
   readonly #store: Store;
   readonly #onDamaged: OnDamaged;
+  readonly #ledger: LedgerSink;
   /** Damaged objects being put away, by name: whoever meets one meanwhile waits for the same. */
   readonly #leaving = new Map<string, Promise<void>>();
 
-  constructor(store: Store, onDamaged: OnDamaged) {
+  constructor(store: Store, onDamaged: OnDamaged, ledger: LedgerSink) {
     this.#store = store;
     this.#onDamaged = onDamaged;
+    this.#ledger = ledger;
   }
 
   get description(): string {
@@ -38,7 +46,7 @@ class Verifying implements Store {
       return bytes;
     } catch (error) {
       if (!(error instanceof EvokeError) || error.code !== 'CHUNK_DAMAGED') throw error;
-      await this.#putAway(name, bytes, messageOf(error));
+      await this.#putAway(name, key, bytes, messageOf(error));
       throw error;
     }
   }
@@ -67,12 +75,17 @@ class Verifying implements Store {
     return this.#store.close();
   }
 
-  #putAway(name: string, bytes: Buffer, reason: string): Promise<void> {
+  #putAway(name: string, key: string, bytes: Buffer, reason: string): Promise<void> {
     const running = this.#leaving.get(name);
     if (running !== undefined) return running;
     this.#onDamaged(name, reason);
-    const leaving = quarantine(this.#store, name, bytes).finally(() => this.#leaving.delete(name));
+    const leaving = this.#quarantine(name, key, bytes).finally(() => this.#leaving.delete(name));
     this.#leaving.set(name, leaving);
     return leaving;
+  }
+
+  async #quarantine(name: string, key: string, bytes: Buffer): Promise<void> {
+    const isGone = await quarantine(this.#store, name, bytes);
+    if (isGone) this.#ledger.record(evictionOfDamaged(key, bytes, systemClock.now()));
   }
 }

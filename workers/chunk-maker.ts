@@ -1,18 +1,21 @@
 // Fulfils one order: looks whether the chunk is stored already, has room promised, makes it on a thread, seals and stores
 // it, and afterwards writes its digest down. Knows the store and the threads, and nothing of the queue.
 import { type ChunkRef, chunkKey } from '../core/chunk.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
 import { derivationId } from '../core/derivation.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
 import { eventsIn } from '../core/event-range.ts';
+import { type LedgerSink, noLedger, type WasteCause } from '../core/ledger.ts';
 import type { Log } from '../core/log.ts';
 import type { Origin } from '../core/provenance.ts';
 import { arrowWriter } from '../formats/arrow-writer.ts';
 import type { GeneratorRegistry } from '../generators/registry.ts';
 import type { ChunkDone, ChunkJob } from '../queue/job.ts';
 import type { Chunks } from '../store/chunks.ts';
+import { Account } from './accounts.ts';
 import type { WorkerCounters } from './counters.ts';
 import type { ThreadPool } from './pool.ts';
-import type { ChunkMade } from './task.ts';
+import type { ChunkMade, Spent } from './task.ts';
 
 /** A task is ended by force when it takes longer than this and twenty times what its generator says together. */
 const wallMsFree = 60_000;
@@ -39,8 +42,11 @@ export class Cancelled extends Error {}
 export interface ChunkMakerParts {
   readonly pool: Pick<ThreadPool, 'run'>;
   readonly registry: GeneratorRegistry;
-  readonly chunks: Pick<Chunks, 'head' | 'put' | 'recordDigest'>;
+  readonly chunks: Pick<Chunks, 'head' | 'put' | 'trailer' | 'recordDigest'>;
   readonly room: Room;
+  /** Told of every chunk made and stored, and of all work that came to nothing. */
+  readonly ledger?: LedgerSink;
+  readonly clock?: Clock;
   readonly identity: Origin['worker'];
   /** The service's version. */
   readonly code: string;
@@ -70,17 +76,22 @@ export class ChunkMaker {
       return { key, bytes: stored.bytes, cpuSeconds: 0, generated: false, workMs: workMs() };
     }
     const cost = this.#costOf(order);
-    const { made, bytes } = await this.#withRoom(chunk, Math.ceil(cost.rawBytes) + framingBytes, log, async () => {
-      const wallMs = Math.min(wallMsFree + wallPerEstimate * cost.cpuSeconds * 1000, wallMsMax);
-      const made = await this.#make(order, attempt, wallMs);
-      const bytes = made.sealed.reduce((sum, part) => sum + part.byteLength, 0);
-      await chunks.put(chunk, made.sealed);
-      forget(made);
-      return { made, bytes };
-    });
-    counters.generated += 1;
-    counters.bytes += bytes;
+    const { ledger = noLedger, clock = systemClock } = this.#parts;
+    const account = new Account(order, attempt, { ledger, clock });
+    const { made, bytes, isOurs } = await this.#withRoom(
+      chunk,
+      Math.ceil(cost.rawBytes) + framingBytes,
+      log,
+      async () => {
+        const wallMs = Math.min(wallMsFree + wallPerEstimate * cost.cpuSeconds * 1000, wallMsMax);
+        const made = await this.#make(order, attempt, wallMs, account);
+        const kept = await this.#store(chunk, made, account);
+        forget(made);
+        return { made, ...kept };
+      },
+    );
     this.#later(() => this.#recordDigest(chunk, made.digest, log));
+    if (!isOurs) return { key, bytes, cpuSeconds: 0, generated: false, workMs: workMs() };
     log.debug({ bytes, cpuSeconds: made.cpuSeconds, workMs: workMs() }, 'a chunk was made');
     return { key, bytes, cpuSeconds: made.cpuSeconds, generated: true, workMs: workMs() };
   }
@@ -126,17 +137,55 @@ export class ChunkMaker {
     { derivation, chunk, requestId, dataset, batch }: ChunkJob,
     attempt: number,
     wallMs: number,
+    account: Account,
   ): Promise<ChunkMade> {
     const { pool, counters, code, identity } = this.#parts;
     const origin = { code, worker: identity, attempt, requestId, dataset, ...(batch === undefined ? {} : { batch }) };
     const result = await pool.run({ derivation, chunk, origin }, wallMs);
     counters.cpuSeconds += result.cpuSeconds;
     if (result.state === 'made') return result;
-    counters.wastedCpuSeconds += result.cpuSeconds;
     const { state, detail, event } = result;
+    this.#waste(result, state, account);
     if (state === 'cancelled') throw new Cancelled(detail);
     if (state === 'crashed') throw new Error(detail);
     throw new EvokeError('GENERATION_FAILED', { detail, ...(event === undefined ? {} : { event }) });
+  }
+
+  /** The bytes of the chunk as it is stored, and whether it is the one that was made here. */
+  async #store(chunk: ChunkRef, made: ChunkMade, account: Account): Promise<{ bytes: number; isOurs: boolean }> {
+    const { chunks, counters } = this.#parts;
+    const bytes = made.sealed.reduce((sum, part) => sum + part.byteLength, 0);
+    let isOurs: boolean;
+    try {
+      isOurs = (await chunks.put(chunk, made.sealed, { ifAbsent: true })) || (await this.#isStored(chunk, made));
+    } catch (error) {
+      if (!(await this.#isStored(chunk, made))) {
+        this.#waste(made, 'unstored', account);
+        throw error;
+      }
+      isOurs = true;
+    }
+    if (!isOurs) {
+      counters.found += 1;
+      this.#waste(made, 'duplicate', account);
+      return { bytes: (await chunks.head(chunk))?.bytes ?? bytes, isOurs };
+    }
+    counters.generated += 1;
+    counters.bytes += bytes;
+    account.stored(made, bytes);
+    return { bytes, isOurs };
+  }
+
+  /** A store that answered late, or not at all, may have taken the chunk: then it is this very one that lies there. */
+  async #isStored(chunk: ChunkRef, { generatedAt }: ChunkMade): Promise<boolean> {
+    const { chunks, identity } = this.#parts;
+    const stored = await chunks.trailer(chunk).catch(() => undefined);
+    return stored?.generatedAt === generatedAt && stored.worker.id === identity.id;
+  }
+
+  #waste(spent: Spent, cause: WasteCause, account: Account): void {
+    this.#parts.counters.wastedCpuSeconds += spent.cpuSeconds;
+    account.wasted(spent, cause);
   }
 
   /** On the next turn of the event loop the answer is on its way to Redis: nobody waits for this. */

@@ -7,9 +7,13 @@ import { systemClock, timestamp } from '../core/clock.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { serviceVersion, stopSignal } from '../core/process.ts';
+import { Ledger } from '../costs/ledger.ts';
+import { ledgerBeat } from '../costs/ledger-beat.ts';
 import { builtInGenerators, type GeneratorRegistry } from '../generators/registry.ts';
 import { Processes } from '../queue/processes.ts';
 import { RedisUsageBook } from '../queue/usage-book.ts';
+import { BatchHolds } from '../store/batch-holds.ts';
+import { Batches } from '../store/batches.ts';
 import { Capacity } from '../store/capacity.ts';
 import { Catalog } from '../store/catalog.ts';
 import { Chunks } from '../store/chunks.ts';
@@ -41,11 +45,18 @@ export interface RunningWorker {
  * @throws EvokeError PEERS_DISAGREE
  */
 export async function startWorker(
-  parts: Omit<WorkerParts, 'identity'> & { readonly storeId: string },
+  parts: Omit<WorkerParts, 'identity'> & {
+    readonly storeId: string;
+    /** Unique to this run of the process; made up unless given. */
+    readonly id?: string;
+    /** What else the heartbeat tells. */
+    readonly tells?: () => Readonly<Record<string, number>>;
+  },
   stopping?: AbortSignal,
 ): Promise<RunningWorker> {
   const { redisUrl, redisPrefix, log, registry, storeId, code, clock = systemClock } = parts;
-  const identity = { id: randomUUID(), pid: process.pid, host: hostname() };
+  const { id = randomUUID(), tells = () => ({}) } = parts;
+  const identity = { id, pid: process.pid, host: hostname() };
   const worker = new ChunkWorker({ ...parts, identity });
   const processes = new Processes({ url: redisUrl, prefix: redisPrefix, log, clock });
   const leave = () => processes.leave();
@@ -67,6 +78,7 @@ export async function startWorker(
       threads: worker.threads,
       busy: worker.busy,
       ...worker.counters.snapshot(),
+      ...tells(),
     }));
   } catch (error) {
     await stop(0);
@@ -107,10 +119,14 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
   const clock = systemClock;
   const opened = await openStore(storeLocationOf(config));
   const counters = new WorkerCounters();
-  const store = verifying(opened.store, (name, reason) => {
+  const id = randomUUID();
+  const flushMs = config.ledgerSeconds * 1000;
+  const ledger = new Ledger({ store: opened.store, process: id, flushMs, clock, log });
+  const onDamaged = (name: string, reason: string) => {
     counters.damaged += 1;
     log.error({ name, reason }, 'a stored chunk is damaged');
-  });
+  };
+  const store = verifying(opened.store, onDamaged, ledger);
   const chunks = new Chunks(store);
   const catalog = new Catalog(store, clock);
   const book = new RedisUsageBook({ url: redisUrl, prefix, log });
@@ -120,10 +136,13 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
     canRemake: ({ derivation }) =>
       carried.registry.find(derivation.generator, derivation.version)?.reproducibility === 'exact',
     book,
+    holds: new BatchHolds(new Batches(store, clock), clock),
     onDifferent: (chunk) => log.error({ chunk }, 'a chunk differs from the one recorded for the same writer'),
+    ledger,
   });
   const capacityBytes = config.capacityBytes ?? (await opened.capacityBytes());
   const parts = {
+    id,
     redisUrl,
     redisPrefix: prefix,
     threads: config.workerThreads,
@@ -133,6 +152,8 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
     chunks,
     room: new Capacity({ book, chunks, evictor: counting(evictor, counters), capacityBytes, clock }),
     counters,
+    ledger,
+    tells: () => ledgerBeat(ledger.counters),
     code: serviceVersion(),
     storeId: await catalog.identity(),
     log,
@@ -140,6 +161,7 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
   };
   const close = async () => {
     book.close();
+    await ledger.close();
     await store.close().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the store did not close'));
   };
   return { parts, close };

@@ -1,8 +1,9 @@
 // The generating threads of a worker. A thread that dies (no memory, a crash in native code) is replaced and takes only its
 // own task along; a task can be asked to stop, and is ended by force when it takes far too long.
 import { Piscina } from 'piscina';
-import { EvokeError } from '../core/errors.ts';
-import type { ChunkTask, ChunkTaskResult, ThreadSetup } from './task.ts';
+import { EvokeError, messageOf } from '../core/errors.ts';
+import type { ChunkNotMade, ChunkTask, ChunkTaskResult, ThreadSetup } from './task.ts';
+import { TaskWatch } from './watch.ts';
 
 /**
  * Of JavaScript objects; the arrays of events lie outside. A chunk is at most 8 MiB raw, so this is ample. A thread that
@@ -15,7 +16,7 @@ export class ThreadPool {
   readonly threads: number;
   readonly #piscina: Piscina<ChunkTask, ChunkTaskResult>;
   readonly #tasksMax: number;
-  readonly #running = new Set<Int32Array>();
+  readonly #running = new Set<TaskWatch>();
   /** Threads that are given out, and those who wait for one, in their order: their time does not run yet. */
   #threadsTaken = 0;
   readonly #waiting: (() => void)[] = [];
@@ -47,27 +48,26 @@ export class ThreadPool {
   }
 
   /**
-   * Makes one chunk. Rejects when the thread dies or the task is ended for lasting longer than `wallMsMax` on it.
+   * Makes one chunk. A thread that dies, or is ended because the task lasts longer than `wallMsMax` on it, has crashed;
+   * what ends with the pool was cancelled.
    * @throws EvokeError OVERLOADED when too many wait
    */
-  async run(order: Omit<ChunkTask, 'cancel'>, wallMsMax: number): Promise<ChunkTaskResult> {
+  async run(order: Omit<ChunkTask, 'watch'>, wallMsMax: number): Promise<ChunkTaskResult> {
     if (this.#running.size >= this.#tasksMax) throw new EvokeError('OVERLOADED', { detail: 'All threads are busy.' });
-    const cancel = new SharedArrayBuffer(4);
-    const flag = new Int32Array(cancel);
-    this.#running.add(flag);
+    const watch = new TaskWatch();
+    this.#running.add(watch);
     try {
       await this.#thread();
-      if (this.#closed) throw new Error('The threads have been ended.');
-      return await this.#runNow({ ...order, cancel }, wallMsMax);
+      return this.#closed ? this.#notMade(watch, 0, '') : await this.#runNow(order, watch, wallMsMax);
     } finally {
       this.#passOn();
-      this.#running.delete(flag);
+      this.#running.delete(watch);
     }
   }
 
   /** Asks all tasks to stop at their next record batch; they end as `cancelled`. */
   cancelAll(): void {
-    for (const flag of this.#running) Atomics.store(flag, 0, 1);
+    for (const watch of this.#running) watch.stop();
   }
 
   /** Ends the threads, whatever they do. */
@@ -76,17 +76,25 @@ export class ThreadPool {
     await this.#piscina.destroy();
   }
 
-  async #runNow(task: ChunkTask, wallMsMax: number): Promise<ChunkTaskResult> {
+  async #runNow(order: Omit<ChunkTask, 'watch'>, watch: TaskWatch, wallMsMax: number): Promise<ChunkTaskResult> {
     const force = new AbortController();
     const overdue = setTimeout(() => force.abort(), wallMsMax);
+    const begun = performance.now();
     try {
-      return await this.#piscina.run(task, { signal: force.signal });
+      return await this.#piscina.run({ ...order, watch: watch.memory }, { signal: force.signal });
     } catch (error) {
-      if (force.signal.aborted) throw new Error(`It took longer than ${Math.round(wallMsMax / 1000)} s.`);
-      throw error;
+      const why = force.signal.aborted ? `It took longer than ${Math.round(wallMsMax / 1000)} s.` : messageOf(error);
+      return this.#notMade(watch, (performance.now() - begun) / 1000, why);
     } finally {
       clearTimeout(overdue);
     }
+  }
+
+  /** Of a task whose thread says nothing any more. */
+  #notMade({ cpuSeconds }: TaskWatch, wallSeconds: number, why: string): ChunkNotMade {
+    return this.#closed
+      ? { state: 'cancelled', detail: 'The threads have been ended.', cpuSeconds, wallSeconds }
+      : { state: 'crashed', detail: why, cpuSeconds, wallSeconds };
   }
 
   async #thread(): Promise<void> {

@@ -14,30 +14,38 @@ export interface ChunkTask {
   readonly chunk: ChunkRef;
   /** Goes into the provenance. */
   readonly origin: Origin;
-  /** One Int32: becomes 1 when the task is to stop; looked at between record batches. */
-  readonly cancel: SharedArrayBuffer;
+  /** Memory of the task's watch (workers/watch.ts): looked at between record batches. */
+  readonly watch: SharedArrayBuffer;
+}
+
+/** What a task took on its thread. */
+export interface Spent {
+  /** CPU of the thread, generating and encoding. */
+  readonly cpuSeconds: number;
+  readonly wallSeconds: number;
 }
 
 export type ChunkTaskResult = ChunkMade | ChunkNotMade;
 
-export interface ChunkMade {
+/** What it took is, to the last digit, what the trailer says. */
+export interface ChunkMade extends Spent {
   readonly state: 'made';
   /** The chunk at rest: the Arrow stream, which is moved and not copied, and the small trailer. */
   readonly sealed: readonly [stream: Uint8Array, trailer: Uint8Array];
   /** SHA-256 of the stream, hex. */
   readonly digest: string;
-  /** CPU seconds of the thread, generating and encoding. */
-  readonly cpuSeconds: number;
+  /** As in the trailer: RFC 3339. */
+  readonly generatedAt: string;
 }
 
 /**
  * Ways to end without bytes. `cancelled`: asked to stop. `failed`: the generator says that an event cannot be made, and
- * will say so again. `crashed`: anything else that was thrown. A thread that dies reports nothing at all.
+ * will say so again. `crashed`: anything else that was thrown, a thread that died, a time that was up; of a thread that is
+ * gone, the CPU is known up to its last whole record batch.
  */
-export interface ChunkNotMade {
+export interface ChunkNotMade extends Spent {
   readonly state: 'cancelled' | 'failed' | 'crashed';
   readonly detail: string;
   /** The event number that could not be made. */
   readonly event?: number;
-  readonly cpuSeconds: number;
 }

@@ -14,7 +14,8 @@ import { sealChunk } from '../formats/chunk-file.ts';
 import type { EventMaker } from '../generators/generator.ts';
 import { philoxOf } from '../generators/philox.ts';
 import type { GeneratorRegistry } from '../generators/registry.ts';
-import type { ChunkMade, ChunkNotMade, ChunkTask, ThreadSetup } from './task.ts';
+import type { ChunkMade, ChunkNotMade, ChunkTask, Spent, ThreadSetup } from './task.ts';
+import { TaskWatch } from './watch.ts';
 
 /** A maker holds its generator's tables; chunks of one dataset come one after another. */
 const makersMax = 8;
@@ -35,20 +36,22 @@ export default function makeChunk(task: ChunkTask): unknown {
     const { user, system } = process.threadCpuUsage(cpu);
     return (user + system) / 1e6;
   };
-  const notMade = (why: Omit<ChunkNotMade, 'cpuSeconds'>): ChunkNotMade => ({ ...why, cpuSeconds: cpuSeconds() });
+  const spent = (): Spent => ({ cpuSeconds: cpuSeconds(), wallSeconds: (performance.now() - begun) / 1000 });
+  const notMade = (why: Omit<ChunkNotMade, keyof Spent>): ChunkNotMade => ({ ...why, ...spent() });
   try {
-    const cancel = new Int32Array(task.cancel);
+    const watch = new TaskWatch(task.watch);
     const { maker, columns } = makerOf(task.derivation, task.chunk);
     const writer = new ChunkWriter(task.chunk, columns);
     for (const batch of batchesOf(task.chunk)) {
-      if (Atomics.load(cancel, 0) === 1) return notMade({ state: 'cancelled', detail: 'asked to stop' });
+      if (watch.isToStop) return notMade({ state: 'cancelled', detail: 'asked to stop' });
       writer.add(maker.make(batch));
+      watch.cpuSeconds = cpuSeconds();
     }
     const { stream, digest, hash } = writer.finish();
-    const made = { digest, cpuSeconds: cpuSeconds(), wallSeconds: (performance.now() - begun) / 1000 };
+    const made = { digest, generatedAt: timestamp(systemClock), ...spent() };
     // Sealed here: the hash need not take the stream in again.
     const sealed = sealChunk(stream, provenanceOf(task, made), hash);
-    const result: ChunkMade = { state: 'made', sealed, digest, cpuSeconds: made.cpuSeconds };
+    const result: ChunkMade = { state: 'made', sealed, ...made };
     // Piscina posts the value and transfers the stream's memory.
     return move({ [transferableSymbol]: [stream.buffer], [valueSymbol]: result });
   } catch (error) {
@@ -75,7 +78,7 @@ function makerOf(derivation: Derivation, chunk: ChunkRef): { maker: EventMaker; 
 
 function provenanceOf(
   { derivation, chunk, origin }: ChunkTask,
-  made: Pick<Provenance, 'digest' | 'cpuSeconds' | 'wallSeconds'>,
+  made: Pick<Provenance, 'digest' | 'generatedAt' | keyof Spent>,
 ): Provenance {
   const { node, v8 } = process.versions;
   return {
@@ -86,7 +89,6 @@ function provenanceOf(
     batchEvents: chunk.batchEvents,
     writer: arrowWriter,
     runtime: { node, v8, arch: process.arch, platform: process.platform },
-    generatedAt: timestamp(systemClock),
     ...origin,
     ...made,
   };

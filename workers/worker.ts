@@ -1,7 +1,6 @@
 // The working side of the queue: takes orders for chunks as long as threads are free, has them fulfilled, and answers.
 // What cannot be made is told here, once, in the words of queue/job.ts: tried again, failed for good, or put back.
 import { DelayedError, type Job, UnrecoverableError, Worker } from 'bullmq';
-import type { Clock } from '../core/clock.ts';
 import { EvokeError } from '../core/errors.ts';
 import { type Log, Sparing } from '../core/log.ts';
 import { endsWithin, goodbyeMsMax, ignoreLateErrors, patientOptions } from '../queue/connection.ts';
@@ -44,7 +43,6 @@ export interface WorkerParts extends Omit<ChunkMakerParts, 'pool' | 'counters'> 
   /** Where the worker counts, together with what else of its process counts there. */
   readonly counters?: WorkerCounters;
   readonly log: Log;
-  readonly clock?: Clock;
 }
 
 export class ChunkWorker {

@@ -45,6 +45,30 @@ test.concurrent('an order is queued under an id of its own, which is no counter'
   expect(await line.queue.depth()).toEqual({ queued: 1, generating: 0 });
 });
 
+test.concurrent('a waiting order can be made more urgent, never less, and one that was begun stays as it is', async (context) => {
+  const line = await Line.start(context);
+  const [first, second, third] = [anOrder('quick'), anOrder('quick'), anOrder('quick')];
+  for (const order of [first, second, third]) await line.queue.add(order, 'batch');
+  expect(await line.queue.promote(third.key, 'granted')).toBe(true);
+  expect(await line.queue.promote(third.key, 'interactive')).toBe(false);
+  expect(await line.queue.promote(third.key, 'granted')).toBe(false);
+  expect(await line.queue.promote(anOrder('quick').key, 'granted')).toBe(false);
+  const begun: string[] = [];
+  const hold = Promise.withResolvers<void>();
+  workerThat(line, async (job) => {
+    begun.push(job.data.key);
+    if (begun.length === 1) await hold.promise;
+    return done(job.data);
+  });
+  await expect.poll(() => begun).toEqual([third.key]);
+  expect(await line.queue.promote(third.key, 'granted')).toBe(false);
+  expect(await line.queue.promote(second.key, 'interactive')).toBe(true);
+  // A batch that orders what somebody waits for does not make it less urgent.
+  await line.queue.add(second, 'batch');
+  hold.resolve();
+  await expect.poll(() => begun).toEqual([third.key, second.key, first.key]);
+});
+
 test.concurrent('two hundred orders for one chunk over two queues are one job', async (context) => {
   const line = await Line.start(context);
   const other = new ChunkQueue({ url: line.redis.url, prefix });

@@ -34,6 +34,7 @@ test.concurrent('who joins is listed with what it is and counts, and who leaves 
     .toMatchObject({ busy: 2 });
   await worker.leave();
   expect(await ids(api)).toEqual([anApi.id]);
+  expect(await api.takeSilent()).toEqual([]);
 });
 
 test.concurrent('who falls silent is no longer listed', async (context) => {
@@ -44,8 +45,10 @@ test.concurrent('who falls silent is no longer listed', async (context) => {
   await redis.command('ZADD', '{test}:processes:expiry', String(Date.now() + 300), 'dead');
   expect(await ids(living)).toContain('dead');
   await context.expect.poll(() => ids(living), { timeout: 3_000 }).toHaveLength(1);
-  // The next beat tidies up.
+  // The next beat tidies up, and keeps the last words for whoever asks first.
   await context.expect.poll(() => redis.command('HLEN', '{test}:processes'), { timeout: 3_000 }).toBe(1);
+  expect((await living.takeSilent()).map(({ id }) => id)).toEqual(['dead']);
+  expect(await living.takeSilent()).toEqual([]);
 });
 
 test.concurrent('a process on another store refuses to join, and names both', async (context) => {

@@ -77,7 +77,7 @@ test('chunks on order for others are joined, as planned or as it turns out', asy
   const first = await open({ first: 0, end: 20 });
   const firstChunks = collect(first);
   await settle();
-  await queue.add(jobOf(dataset, 2));
+  await queue.add(jobOf(dataset, 2), 'interactive');
   const short = await open({ first: 0, end: 30 });
   const long = await open({ first: 0, end: 500 });
   expect(short.summary).toEqual({ hit: 0, joined: 2, generated: 1 });

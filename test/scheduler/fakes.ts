@@ -9,6 +9,7 @@ import { derivationId } from '../../core/derivation.ts';
 import { EvokeError } from '../../core/errors.ts';
 import type { EventRange } from '../../core/event-range.ts';
 import type { ChunkDone, ChunkFailed, ChunkJob } from '../../queue/job.ts';
+import type { Priority } from '../../queue/priorities.ts';
 import type { Fate } from '../../scheduler/flight.ts';
 
 export function datasetOf(events: number, chunkEvents: number, seed = 1): Dataset {
@@ -92,6 +93,8 @@ interface QueuedJob {
 export class FakeQueue extends EventEmitter<{ done: [ChunkDone]; failed: [ChunkFailed]; gone: [{ jobId: string }] }> {
   readonly jobs = new Map<string, QueuedJob>();
   readonly added: ChunkJob[] = [];
+  /** How urgent each order was when it was asked for, joining ones included. */
+  readonly urgencies: Priority[] = [];
   readonly withdrawn: string[] = [];
   /** Calls of `add`, those that joined included. */
   asked = 0;
@@ -101,8 +104,9 @@ export class FakeQueue extends EventEmitter<{ done: [ChunkDone]; failed: [ChunkF
   deaf = false;
   #ids = 0;
 
-  async add(job: ChunkJob): Promise<{ jobId: string; joined: boolean }> {
+  async add(job: ChunkJob, priority: Priority): Promise<{ jobId: string; joined: boolean }> {
     this.asked++;
+    this.urgencies.push(priority);
     this.#refuseWhenAway();
     const standing = this.standing(job.key);
     if (standing !== undefined) return { jobId: standing.jobId, joined: true };
@@ -177,8 +181,8 @@ export function workOn(
   }: { bytes?: (key: string) => number; pace?: () => Promise<void> | void } = {},
 ): void {
   const add = queue.add.bind(queue);
-  queue.add = async (job) => {
-    const added = await add(job);
+  queue.add = async (job, priority) => {
+    const added = await add(job, priority);
     if (added.joined) return added;
     void (async () => {
       await pace();

@@ -23,7 +23,7 @@ test('ten callers for one absent chunk cause one generation', async () => {
 
 test('a chunk ordered by another process is joined, and says so', async () => {
   const { queue, flights, land } = setUp();
-  await queue.add(job);
+  await queue.add(job, 'interactive');
   const landing = flights.board(job);
   await settle();
   land();
@@ -155,7 +155,7 @@ test('when the last waiter leaves, started work goes on', async () => {
 
 test("another process's order is left standing when the last waiter of this one leaves", async () => {
   const { queue, flights } = setUp();
-  await queue.add(job);
+  await queue.add(job, 'interactive');
   const leaving = new AbortController();
   const gone = codeOf(flights.board(job, { signal: leaving.signal }));
   await settle();
@@ -183,8 +183,8 @@ test('an order that is placed while its chunk is told to have failed is taken ba
   const { queue, flights } = setUp();
   const placing = Promise.withResolvers<void>();
   const add = queue.add.bind(queue);
-  queue.add = async (order) => {
-    const added = await add(order);
+  queue.add = async (order, priority) => {
+    const added = await add(order, priority);
     await placing.promise;
     return added;
   };
@@ -304,7 +304,7 @@ test('work that is queued or under way is waited for, not ordered again', async 
 
 test('an order that another process withdrew is placed again at once', async () => {
   const { queue, flights, land } = setUp();
-  const { jobId } = await queue.add(job);
+  const { jobId } = await queue.add(job, 'interactive');
   const landing = flights.board(job);
   await settle();
   await queue.withdraw(jobId);

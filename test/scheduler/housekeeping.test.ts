@@ -1,5 +1,7 @@
 // Housekeeping on a real store on disk: what has expired or was interrupted goes, what is in use stays, and the book of the
 // capacity agrees with the store afterwards.
+
+import { randomUUID } from 'node:crypto';
 import { utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -7,12 +9,14 @@ import { chunkKey } from '../../core/chunk.ts';
 import { chunkOf } from '../../core/dataset.ts';
 import { EvokeError } from '../../core/errors.ts';
 import { silentLog } from '../../core/log.ts';
+import { emptyTally } from '../../core/work-state.ts';
 import { Housekeeping } from '../../scheduler/housekeeping.ts';
 import { Catalog } from '../../store/catalog.ts';
 import { chunkName } from '../../store/chunk-names.ts';
 import { Chunks } from '../../store/chunks.ts';
 import { FsStore } from '../../store/fs-store.ts';
 import { MemoryUsageBook } from '../../store/memory-usage-book.ts';
+import { Requests } from '../../store/requests.ts';
 import { temporaryFolder } from '../temp.ts';
 import { datasetOf } from './fakes.ts';
 import { ManualTime } from './manual-time.ts';
@@ -49,6 +53,21 @@ test('expired pins are removed, the others stay', async () => {
   expect((await store.list('pins/')).map(({ name }) => name)).toEqual(['pins/test/new.json']);
   expect(await catalog.pinOf({ scope: 'test', name: 'new' })).toBeDefined();
   expect(await housekeeping.once(running, false)).toMatchObject({ pinsRemoved: 0 });
+});
+
+test('requests that ended more than a day ago are removed when the store is walked, the others stay', async () => {
+  const { time, store, housekeeping } = await setUp();
+  const requests = new Requests(store);
+  const request = { dataset: 'test:data', range: { first: 0, end: 1 }, chunks: 1, result: '/v1/x' };
+  for (const id of [randomUUID(), randomUUID()]) {
+    await requests.accept({ ...request, id, acceptedAt: new Date(time.now()).toISOString() });
+    await requests.end(id, { state: 'completed', ...emptyTally, endedAt: new Date(time.now()).toISOString() });
+  }
+  expect(await housekeeping.once(running, true)).toMatchObject({ requestsRemoved: 0 });
+  await time.pass(Date.now() - time.now() + 25 * 3_600_000);
+  expect(await housekeeping.once(running, false)).toMatchObject({ requestsRemoved: 0 });
+  expect(await housekeeping.once(running, true)).toMatchObject({ requestsRemoved: 2 });
+  expect(await store.list('requests/')).toEqual([]);
 });
 
 test('a book that was lost is rebuilt at the next round, and one that is known only now and then', async () => {
@@ -93,13 +112,14 @@ test('what fails is left for the next round and does not keep the rest from bein
   const away = async () => {
     throw new EvokeError('QUEUE_UNAVAILABLE');
   };
-  const book = { usage: away, rebuild: away, oldest: away, forget: away };
+  const book = { usage: away, rebuild: away, oldest: away, mark: away, forget: away };
   const warnings: string[] = [];
   const log = { ...silentLog, warn: (_: object, message: string) => warnings.push(message) };
   const troubled = new Housekeeping({ store, catalog, chunks, book, time, log });
   expect(await troubled.once(running, true)).toEqual({
     pinsRemoved: 1,
     leftoversRemoved: 0,
+    requestsRemoved: 0,
     bookRebuilt: false,
     entriesForgotten: 0,
   });
@@ -129,6 +149,7 @@ test('rounds come every thirty seconds, and end at once when told to', async () 
   const walks: boolean[] = [];
   const store = {
     list: async () => [],
+    delete: async () => false,
     removeLeftovers: async () => {
       walks.push(true);
       return 0;
@@ -142,6 +163,7 @@ test('rounds come every thirty seconds, and end at once when told to', async () 
       rounds++;
       return [];
     },
+    mark: async () => undefined,
     forget: async () => undefined,
   };
   const housekeeping = new Housekeeping({ store, catalog, chunks, book: countingBook, time, log: silentLog });

@@ -191,9 +191,14 @@ test('a scheduler leads, rebuilds the lost book, goes on after a flush and a res
   const start = async () => {
     const id = randomUUID();
     const lease = new RedisLease({ ...redis, id });
-    const store = { list: line.store.list.bind(line.store), removeLeftovers: async () => 0 };
+    const store = {
+      list: line.store.list.bind(line.store),
+      delete: line.store.delete.bind(line.store),
+      removeLeftovers: async () => 0,
+    };
     const catalog = new Catalog(line.store, systemTime);
     const time = { now: systemTime.now, after: (ms: number, act: () => void) => systemTime.after(ms / 20, act) };
+    const housekeeping = new Housekeeping({ store, catalog, chunks: line.chunks, book, time, log: silentLog });
     const scheduler = await startScheduler({
       me: {
         id,
@@ -207,7 +212,8 @@ test('a scheduler leads, rebuilds the lost book, goes on after a flush and a res
       },
       processes: new Processes(redis),
       lease,
-      housekeeping: new Housekeeping({ store, catalog, chunks: line.chunks, book, time, log: silentLog }),
+      lead: (signal) => housekeeping.keep(signal),
+      counters: () => ({}),
       time,
       log: silentLog,
     });

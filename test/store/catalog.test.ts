@@ -5,7 +5,7 @@ import { FsStore } from '../../store/fs-store.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
 import { temporaryFolder } from '../temp.ts';
 import { aDataset, aDerivation } from './a-chunk.ts';
-import { watched } from './faults.ts';
+import { failing, watched } from './faults.ts';
 
 function setUp() {
   const inner = new MemoryStore();
@@ -176,6 +176,20 @@ test('while the store fails, what was last known of a retirement counts', async 
   await expect(catalog.isRetired({ scope: 'test', name: 'unseen' })).rejects.toMatchObject({
     code: 'STORE_UNAVAILABLE',
   });
+});
+
+test('a store that does not answer is not waited for when a retirement is known', async () => {
+  const { inner, clock } = setUp();
+  let isSilent = false;
+  const silent = failing(inner, () => (isSilent ? new Promise(() => {}) : undefined));
+  const catalog = new Catalog(silent, clock);
+  await catalog.declare(dataset);
+  await catalog.isRetired(dataset);
+  isSilent = true;
+  clock.ms += 60_000;
+  const began = performance.now();
+  expect(await catalog.isRetired(dataset)).toBe(false);
+  expect(performance.now() - began).toBeLessThan(3000);
 });
 
 test('a pin counts until it expires or is removed, and other processes know within two seconds', async () => {

@@ -1,17 +1,24 @@
 import { expect, test } from 'vitest';
 import { chunkKey } from '../../core/chunk.ts';
 import { chunkOf, type Dataset } from '../../core/dataset.ts';
+import type { EventRange } from '../../core/event-range.ts';
 import { Catalog } from '../../store/catalog.ts';
 import { Chunks } from '../../store/chunks.ts';
 import { Evictor } from '../../store/eviction.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
 import { verifying } from '../../store/verifying.ts';
 import { aChunk, aDataset, aDerivation } from './a-chunk.ts';
-import { watched } from './faults.ts';
+import { unavailable, watched } from './faults.ts';
 
 const dataset = aDataset();
 
-async function setUp(options: { canRemake?: (dataset: Dataset) => boolean; stored?: readonly number[] } = {}) {
+async function setUp(
+  options: {
+    canRemake?: (dataset: Dataset) => boolean;
+    stored?: readonly number[];
+    isHeld?: (dataset: Dataset, range: EventRange) => Promise<boolean>;
+  } = {},
+) {
   const inner = new MemoryStore();
   const { store, calls, state } = watched(inner);
   const clock = { now: () => Date.parse('2030-06-01T00:00:00Z') };
@@ -23,8 +30,9 @@ async function setUp(options: { canRemake?: (dataset: Dataset) => boolean; store
     chunks,
     catalog,
     canRemake: options.canRemake ?? (() => true),
-    book: { forget: async (key) => void forgotten.push(key) },
+    book: { mark: async () => 'a mark', forget: async (key) => void forgotten.push(key) },
     onDifferent: (chunk) => different.push(chunkKey(chunk)),
+    ...(options.isHeld === undefined ? {} : { holds: { isHeld: options.isHeld } }),
   });
   await catalog.declare(dataset);
   for (const index of options.stored ?? [0, 1, 2, 15]) {
@@ -167,7 +175,7 @@ test('a span with one chunk that another pinned dataset shares loses nothing at 
 test('a book that cannot be reached does not stop an eviction', async () => {
   const { chunks, catalog, stored } = await setUp();
   const forget = () => Promise.reject(new Error('the book is away'));
-  const evictor = new Evictor({ chunks, catalog, canRemake: () => true, book: { forget } });
+  const evictor = new Evictor({ chunks, catalog, canRemake: () => true, book: { mark: forget, forget } });
   expect(await evictor.evictSpan(dataset)).toMatchObject({ chunks: 4 });
   expect(await stored()).toEqual([]);
 });
@@ -178,5 +186,32 @@ test('a store that fails evicts nothing', async () => {
   await expect(evictor.evict(chunkOf(dataset, 0))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   await expect(evictor.evictSpan(dataset)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   state.down = false;
+  expect(await stored()).toEqual([0, 1, 2, 15]);
+});
+
+test('what a batch holds is not evicted for room, whichever dataset it is asked through; a person may evict it', async () => {
+  const { evictor, catalog, stored } = await setUp({
+    isHeld: async ({ name }, { first }) => name === 'shared' && first < 128,
+  });
+  // Nobody holds it through this dataset.
+  expect(await evictor.evict(chunkOf(dataset, 0))).toBeGreaterThan(0);
+  const sharing = { ...dataset, name: 'shared' };
+  await catalog.declare(sharing);
+  await expect(evictor.evict(chunkOf(dataset, 1))).rejects.toMatchObject({
+    code: 'PINNED',
+    message: expect.stringContaining('held by a batch over test:shared'),
+  });
+  expect(await evictor.evict(chunkOf(dataset, 2))).toBeGreaterThan(0);
+  expect(await stored()).toEqual([1, 15]);
+  expect(await evictor.evictSpan(dataset)).toMatchObject({ chunks: 2 });
+});
+
+test('when nobody can say what is held, nothing is evicted for room', async () => {
+  const { evictor, stored } = await setUp({
+    isHeld: async () => {
+      throw unavailable();
+    },
+  });
+  await expect(evictor.evict(chunkOf(dataset, 0))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   expect(await stored()).toEqual([0, 1, 2, 15]);
 });

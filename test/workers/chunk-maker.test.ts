@@ -15,7 +15,7 @@ import { keepingLog } from '../fixtures/line.ts';
 import { anOrder } from '../fixtures/orders.ts';
 
 /** What a thread would give, made here. */
-function made({ derivation, chunk, origin }: Omit<ChunkTask, 'cancel'>, salt = 0): ChunkTaskResult {
+function made({ derivation, chunk, origin }: Omit<ChunkTask, 'watch'>, salt = 0): ChunkTaskResult {
   const writer = new ChunkWriter(chunk, quick.columns);
   const events = chunk.range.end;
   writer.add({
@@ -38,13 +38,14 @@ function made({ derivation, chunk, origin }: Omit<ChunkTask, 'cancel'>, salt = 0
     generatedAt: '2030-01-01T00:00:00.000Z',
     ...origin,
   };
-  return { state: 'made', sealed: sealChunk(stream, provenance), digest, cpuSeconds: 0.5 };
+  const { cpuSeconds, wallSeconds, generatedAt } = provenance;
+  return { state: 'made', sealed: sealChunk(stream, provenance), digest, cpuSeconds, wallSeconds, generatedAt };
 }
 
 /** A maker over a store in memory, with every step it takes written down. */
 function aMaker(
   parts: Partial<ChunkMakerParts> = {},
-  result: (task: Omit<ChunkTask, 'cancel'>) => ChunkTaskResult = (task) => made(task),
+  result: (task: Omit<ChunkTask, 'watch'>) => ChunkTaskResult = (task) => made(task),
 ) {
   const steps: string[] = [];
   const counters = new WorkerCounters();
@@ -60,10 +61,11 @@ function aMaker(
     registry: builtInGenerators,
     chunks: {
       head: (chunk) => chunks.head(chunk),
-      put: async (chunk, bytes) => {
+      put: (chunk, bytes, options) => {
         steps.push('put');
-        await chunks.put(chunk, bytes);
+        return chunks.put(chunk, bytes, options);
       },
+      trailer: (chunk) => chunks.trailer(chunk),
       recordDigest: (chunk, digest) => {
         steps.push('record');
         return chunks.recordDigest(chunk, digest);
@@ -125,7 +127,7 @@ test('a chunk that is stored already is not made again', async () => {
 });
 
 test('whatever fails after the promise of room gives it back', async () => {
-  const failed: ChunkTaskResult = { state: 'failed', detail: 'no', event: 3, cpuSeconds: 0.25 };
+  const failed: ChunkTaskResult = { state: 'failed', detail: 'no', event: 3, cpuSeconds: 0.25, wallSeconds: 0.5 };
   const unmade = aMaker({}, () => failed);
   await expect(unmade.fulfil(anOrder('quick'))).rejects.toMatchObject({
     code: 'GENERATION_FAILED',
@@ -136,9 +138,9 @@ test('whatever fails after the promise of room gives it back', async () => {
 
   const put = () => Promise.reject(new EvokeError('STORE_UNAVAILABLE'));
   const chunks = {
-    ...new Chunks(new MemoryStore()),
     head: async () => undefined,
     put,
+    trailer: async () => undefined,
     recordDigest: async () => 'new' as const,
   };
   const unstored = aMaker({ chunks });
@@ -156,12 +158,17 @@ test('a book that cannot be reached spoils neither a chunk that is stored nor th
   const away = () => Promise.reject(new EvokeError('QUEUE_UNAVAILABLE'));
   const room = { reserve: async () => ({ settle: away, release: away }) };
   expect(await aMaker({ room }).fulfil(anOrder('quick'))).toMatchObject({ generated: true });
-  const crashed = aMaker({ room }, () => ({ state: 'crashed', detail: 'the reason', cpuSeconds: 0 }));
+  const crashed = aMaker({ room }, () => ({ state: 'crashed', detail: 'the reason', cpuSeconds: 0, wallSeconds: 0 }));
   await expect(crashed.fulfil(anOrder('quick'))).rejects.toThrow('the reason');
 });
 
 test('a cancelled task is told apart from a failed one', async () => {
-  const { fulfil, steps } = aMaker({}, () => ({ state: 'cancelled', detail: 'asked to stop', cpuSeconds: 0 }));
+  const { fulfil, steps } = aMaker({}, () => ({
+    state: 'cancelled',
+    detail: 'asked to stop',
+    cpuSeconds: 0,
+    wallSeconds: 0,
+  }));
   await expect(fulfil(anOrder('quick'))).rejects.toBeInstanceOf(Cancelled);
   expect(steps).toEqual(['reserve', 'make', 'release']);
 });
@@ -187,7 +194,8 @@ test('a chunk that comes back different is an error in the log, and counted', as
 test('a digest that cannot be recorded is only a warning', async () => {
   const chunks = {
     head: async () => undefined,
-    put: async () => undefined,
+    put: async () => true,
+    trailer: async () => undefined,
     recordDigest: () => Promise.reject(new EvokeError('STORE_UNAVAILABLE')),
   };
   const { maker, fulfil, log } = aMaker({ chunks });

@@ -11,14 +11,18 @@ import { keepingLog, Line, prefix } from '../fixtures/line.ts';
 import { anOrder } from '../fixtures/orders.ts';
 
 /** The line's chunks, with something in front of every put. */
-function chunksWith(line: Line, before: () => Promise<void> | void): Pick<Chunks, 'head' | 'put' | 'recordDigest'> {
+function chunksWith(
+  line: Line,
+  before: () => Promise<void> | void,
+): Pick<Chunks, 'head' | 'put' | 'trailer' | 'recordDigest'> {
   const { chunks } = line;
   return {
     head: (chunk) => chunks.head(chunk),
-    put: async (chunk, parts) => {
+    put: async (chunk, parts, options) => {
       await before();
-      await chunks.put(chunk, parts);
+      return chunks.put(chunk, parts, options);
     },
+    trailer: (chunk) => chunks.trailer(chunk),
     recordDigest: (chunk, made) => chunks.recordDigest(chunk, made),
   };
 }

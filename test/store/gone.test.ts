@@ -1,0 +1,93 @@
+// What the ledger is told of chunks that go: by whom, how large they were, and for what they were made.
+import { expect, test } from 'vitest';
+import type { Provenance } from '../../core/provenance.ts';
+import { openChunk, sealChunk } from '../../formats/chunk-file.ts';
+import { Catalog } from '../../store/catalog.ts';
+import { Chunks } from '../../store/chunks.ts';
+import { Evictor } from '../../store/eviction.ts';
+import { MemoryStore } from '../../store/memory-store.ts';
+import { verifying } from '../../store/verifying.ts';
+import { KeepingLedger } from '../fixtures/keeping-ledger.ts';
+import { aChunk, aDataset } from './a-chunk.ts';
+
+const dataset = aDataset();
+const now = Date.parse('2030-06-01T00:00:00Z');
+const clock = { now: () => now };
+
+async function setUp() {
+  const inner = new MemoryStore();
+  const ledger = new KeepingLedger();
+  const chunks = new Chunks(verifying(inner, undefined, ledger));
+  const catalog = new Catalog(inner, clock);
+  await catalog.declare(dataset);
+  const book = { mark: async () => undefined, forget: async () => undefined };
+  const evictor = new Evictor({ chunks, catalog, canRemake: () => true, book, ledger, clock });
+  return { inner, ledger, chunks, evictor };
+}
+
+/** The chunk as it is made through a dataset of this name. */
+function madeFor(name: string, index = 0): { bytes: Buffer; name: string } {
+  const { key, bytes, name: object } = aChunk({ dataset, index });
+  const { stream, provenance } = openChunk(key, bytes);
+  const named: Provenance = { ...provenance, dataset: name };
+  return { name: object, bytes: Buffer.concat(sealChunk(stream, named)) };
+}
+
+const aboutChunk = { generator: 'counting', derivation: dataset.derivationId, batchEvents: 32 };
+
+test('an eviction is told with its cause, its bytes, and the dataset that the chunk was made for', async () => {
+  const { inner, ledger, evictor } = await setUp();
+  const [first, second] = [madeFor('test:numbers', 0), madeFor('test:others', 1)];
+  for (const { name, bytes } of [first, second]) await inner.put(name, [bytes]);
+  await evictor.evict(aChunk({ dataset, index: 0 }).chunk);
+  await evictor.evictSpan(dataset);
+  const entry = { kind: 'eviction', atMs: now, ...aboutChunk };
+  const range = (index: number) => ({ first: 64 * index, end: 64 * (index + 1) });
+  expect(ledger.entries).toEqual([
+    { ...entry, dataset: 'test:numbers', range: range(0), bytes: first.bytes.length, cause: 'room' },
+    { ...entry, dataset: 'test:others', range: range(1), bytes: second.bytes.length, cause: 'asked' },
+  ]);
+});
+
+test('what is gone already, or may not go, is not told', async () => {
+  const { ledger, evictor, chunks, inner } = await setUp();
+  const { chunk, name, bytes } = aChunk({ dataset, index: 0 });
+  expect(await evictor.evict(chunk)).toBeUndefined();
+  await inner.put(name, [bytes]);
+  const fossils = new Evictor({
+    chunks,
+    catalog: new Catalog(inner, clock),
+    canRemake: () => false,
+    book: { mark: async () => undefined, forget: async () => undefined },
+    ledger,
+  });
+  await expect(fossils.evict(chunk)).rejects.toMatchObject({ code: 'FOSSIL' });
+  await expect(fossils.evictSpan(dataset)).rejects.toMatchObject({ code: 'FOSSIL' });
+  expect(ledger.entries).toEqual([]);
+});
+
+test('a damaged chunk is told once, however many ask, by the process that put it away', async () => {
+  const { inner, ledger, chunks } = await setUp();
+  const others = new KeepingLedger();
+  const elsewhere = new Chunks(verifying(inner, undefined, others));
+  const { chunk } = aChunk({ dataset, index: 0 });
+  const { name, bytes } = madeFor('test:numbers');
+  bytes[100] = (bytes[100] ?? 0) ^ 1;
+  await inner.put(name, [bytes]);
+  await Promise.all([chunks.get(chunk), chunks.get(chunk), elsewhere.get(chunk), elsewhere.get(chunk)]);
+  const told = [...ledger.entries, ...others.entries];
+  // Its trailer is whole, and still says what it was.
+  expect(told).toMatchObject([
+    { kind: 'eviction', cause: 'damaged', dataset: 'test:numbers', ...aboutChunk, bytes: bytes.length },
+  ]);
+});
+
+test('of a chunk cut short nobody knows any more what it was made for', async () => {
+  const { inner, ledger, chunks, evictor } = await setUp();
+  const { chunk, name, bytes } = aChunk({ dataset, index: 0 });
+  await inner.put(name, [bytes.subarray(0, 700)]);
+  // Met on the way to being evicted: it is gone as damaged, once.
+  expect(await evictor.evict(chunk)).toBeUndefined();
+  expect(await chunks.get(chunk)).toBeUndefined();
+  expect(ledger.entries).toMatchObject([{ cause: 'damaged', dataset: '', generator: '', bytes: 700, ...chunk }]);
+});

@@ -1,0 +1,52 @@
+// What a worker tells the ledger of one order: that its chunk was made and stored, with the very numbers of the chunk's
+// trailer, or what was spent on it for nothing. Every try that took any time is told once, in one way or the other.
+import type { Clock } from '../core/clock.ts';
+import type { LedgerSink, WasteCause } from '../core/ledger.ts';
+import type { ChunkJob } from '../queue/job.ts';
+import type { ChunkMade, Spent } from './task.ts';
+
+export class Account {
+  readonly #ledger: LedgerSink;
+  readonly #clock: Clock;
+  readonly #about: ReturnType<typeof aboutOf>;
+  readonly #attempt: number;
+
+  constructor(order: ChunkJob, attempt: number, { ledger, clock }: { ledger: LedgerSink; clock: Clock }) {
+    this.#ledger = ledger;
+    this.#clock = clock;
+    this.#about = aboutOf(order);
+    this.#attempt = attempt;
+  }
+
+  /** `bytes`: at rest. */
+  stored(made: ChunkMade, bytes: number): void {
+    // Whoever reconciles the ledger with the store knows the generation by the time that the trailer names.
+    const atMs = Date.parse(made.generatedAt);
+    const { chunk, work } = this.#about;
+    this.#ledger.record({ kind: 'generation', atMs, ...chunk, ...work, ...this.#took(made), bytes });
+    this.#ledger.record({ kind: 'put', atMs, ...chunk, bytes });
+  }
+
+  wasted(spent: Spent, cause: WasteCause): void {
+    // It was never begun.
+    if (spent.wallSeconds === 0) return;
+    const { chunk, work } = this.#about;
+    this.#ledger.record({ kind: 'waste', atMs: this.#clock.now(), ...chunk, ...work, ...this.#took(spent), cause });
+  }
+
+  #took({ cpuSeconds, wallSeconds }: Spent) {
+    return {
+      cpuMicros: Math.round(cpuSeconds * 1e6),
+      wallMicros: Math.round(wallSeconds * 1e6),
+      attempt: this.#attempt,
+    };
+  }
+}
+
+function aboutOf({ chunk, derivation, dataset, requestId, batch = '' }: ChunkJob) {
+  const { batchEvents, range } = chunk;
+  return {
+    chunk: { dataset, generator: derivation.generator, derivation: chunk.derivation, batchEvents, range },
+    work: { requestId, batch },
+  };
+}
