@@ -11,6 +11,8 @@ export interface Input<P = unknown, Q = unknown, B = unknown> {
   readonly query: Q;
   readonly body: B;
   readonly requestId: string;
+  /** Whose request it is, for bounds by client: its address. */
+  readonly client: string;
   /** The protocol allows trailers: not so for an HTTP/1.0 client. */
   readonly trailersPossible: boolean;
   /** A header's value by its lower-case name; repeated ones joined by commas. */
@@ -53,8 +55,12 @@ export interface BytesBody {
 export interface StreamBody {
   readonly kind: 'stream';
   readonly pieces: AsyncIterable<Buffer>;
+  /** Told of every piece as it is handed to the connection. */
+  readonly sent?: (bytes: number) => void;
   /** Looked at when the first piece is there: headers that are known only then. */
   readonly lateHeaders?: () => HeaderList;
+  /** It goes on for as long as there is something to tell: it is not slow, and a client that leaves has seen enough. */
+  readonly lasting?: boolean;
   /** Looked at after the last piece. */
   readonly trailers?: () => HeaderList;
 }

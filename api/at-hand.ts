@@ -1,7 +1,7 @@
 // Bodies whose chunks are all in memory, and which are small: collected, and handed over in one go. Where the pieces are
 // views of a single stored chunk they are remembered with it: then a hit takes nothing apart and waits for nothing.
 import type { RangeEncoder } from '../formats/representation.ts';
-import { piecesAtHand } from './pieces.ts';
+import { type BodyAtHand, bodyAtHand } from './pieces.ts';
 import type { ByteRange } from './preconditions.ts';
 import type { NamedChunk, Prepared } from './selection.ts';
 
@@ -10,12 +10,12 @@ const ownBytesMax = 16 * 1024;
 
 export class AtHand {
   /** By the stored chunk, the last representation that was made of it: forgotten with the chunk. */
-  readonly #remembered = new WeakMap<Buffer, { tag: string; pieces: readonly Buffer[] }>();
+  readonly #remembered = new WeakMap<Buffer, { tag: string; body: BodyAtHand }>();
 
-  find({ tag }: Prepared, stored: readonly Buffer[]): readonly Buffer[] | undefined {
+  find({ tag }: Prepared, stored: readonly Buffer[]): BodyAtHand | undefined {
     const first = stored.length === 1 ? stored[0] : undefined;
     const remembered = first && this.#remembered.get(first);
-    return remembered?.tag === tag ? remembered.pieces : undefined;
+    return remembered?.tag === tag ? remembered.body : undefined;
   }
 
   async collect(
@@ -23,13 +23,12 @@ export class AtHand {
     chunks: readonly NamedChunk[],
     stored: readonly Buffer[],
     encoder: RangeEncoder,
-  ): Promise<readonly Buffer[]> {
-    const pieces: Buffer[] = [];
-    for await (const piece of piecesAtHand(encoder, chunks, stored)) pieces.push(piece);
+  ): Promise<BodyAtHand> {
+    const body = await bodyAtHand(encoder, chunks, stored);
     const [first] = stored;
-    if (stored.length !== 1 || first === undefined || ownBytes(pieces, first) > ownBytesMax) return pieces;
-    const fewest = asOnePiece(pieces, first) ?? pieces;
-    this.#remembered.set(first, { tag, pieces: fewest });
+    if (stored.length !== 1 || first === undefined || ownBytes(body.pieces, first) > ownBytesMax) return body;
+    const fewest = { pieces: asOnePiece(body.pieces, first) ?? body.pieces, ends: body.ends };
+    this.#remembered.set(first, { tag, body: fewest });
     return fewest;
   }
 }

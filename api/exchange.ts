@@ -8,6 +8,7 @@ import type { Log } from '../core/log.ts';
 import type { Answer, HeaderList, StreamBody } from './answer.ts';
 import type { ClientQuota } from './client-quota.ts';
 import type { ApiDeps } from './deps.ts';
+import { type FailedRequests, isOurs } from './failed-requests.ts';
 import { checkHost } from './host-guard.ts';
 import { readJson } from './json-body.ts';
 import type { ApiMetrics, ResetReason } from './metrics.ts';
@@ -18,6 +19,8 @@ import { checkExpectation, readTarget } from './target.ts';
 /** What the edge itself needs, beside what handlers do. */
 export interface Edge {
   readonly quota: ClientQuota;
+  /** Told of what went wrong on our side. */
+  readonly failures: Pick<FailedRequests, 'record'>;
   readonly metrics: ApiMetrics;
   readonly log: Log;
   readonly bodyBytesMax: number;
@@ -46,9 +49,11 @@ export class Exchange implements RawInput {
   readonly #edge: Edge;
   readonly #startedMs = performance.now();
   #route = 'none';
-  #client: string | undefined;
+  /** Whose place in the quota it has. */
+  #placeOf: string | undefined;
   #abort: AbortController | undefined;
   #bodyBytes = 0;
+  #isLasting = false;
 
   constructor(req: IncomingMessage, res: ServerResponse, edge: Edge) {
     this.#req = req;
@@ -63,6 +68,10 @@ export class Exchange implements RawInput {
   get query(): string {
     const mark = this.target.indexOf('?');
     return mark < 0 ? '' : this.target.slice(mark + 1);
+  }
+
+  get client(): string {
+    return this.#req.socket.remoteAddress ?? '';
   }
 
   get trailersPossible(): boolean {
@@ -125,14 +134,17 @@ export class Exchange implements RawInput {
       this.#edge.log.error({ requestId: this.requestId, target: this.target, err: cause }, messageOf(cause));
     }
     if (closed) return;
+    if (isOurs(error) && this.#route.startsWith('/v1/')) {
+      this.#edge.failures.record(this.requestId, this.target, error, performance.now() - this.#startedMs);
+    }
     if (this.#res.headersSent) this.#reset('failed', error);
     else this.#send(problem(error, this.requestId));
   }
 
   #takePlace(): void {
-    const client = this.#req.socket.remoteAddress ?? '';
+    const { client } = this;
     this.#edge.quota.enter(client);
-    this.#client = client;
+    this.#placeOf = client;
   }
 
   async #runWithBody(route: Route, deps: ApiDeps): Promise<void> {
@@ -197,12 +209,15 @@ export class Exchange implements RawInput {
   async #stream(answer: Answer, body: StreamBody): Promise<void> {
     const res = this.#res;
     const pieces = body.pieces[Symbol.asyncIterator]();
+    this.#isLasting = body.lasting ?? false;
     try {
       let step = await pieces.next();
       if (res.closed) return;
       this.#writeHead(answer.status, answer.headers, body.lateHeaders?.());
       while (step.done !== true) {
-        if (!this.#write(step.value)) await this.#drained();
+        const isTaken = this.#write(step.value);
+        body.sent?.(step.value.length);
+        if (!isTaken) await this.#drained();
         step = await pieces.next();
         if (res.closed) return;
       }
@@ -256,13 +271,13 @@ export class Exchange implements RawInput {
     const { metrics, quota, log } = this.#edge;
     const ms = performance.now() - this.#startedMs;
     const status = this.#res.headersSent ? this.#res.statusCode : 0;
-    if (this.#client !== undefined) quota.leave(this.#client);
+    if (this.#placeOf !== undefined) quota.leave(this.#placeOf);
     if (!this.#res.writableFinished) {
-      metrics.abandoned();
+      if (!this.#isLasting) metrics.abandoned();
       this.#abort?.abort(gone());
     }
     metrics.finished(this.#route, status, ms / 1000, this.#bodyBytes);
-    if (!this.#edge.logsAll && status < 500 && ms < slowMs) return;
+    if (!this.#edge.logsAll && status < 500 && (ms < slowMs || this.#isLasting)) return;
     const outcome = {
       requestId: this.requestId,
       method: this.method,
@@ -273,7 +288,7 @@ export class Exchange implements RawInput {
     };
     if (status === 500) log.warn(outcome, 'request failed');
     else if (status === 502 || status === 503) log.info(outcome, 'request refused');
-    else if (ms > slowMs) log.info(outcome, 'slow request');
+    else if (ms > slowMs && !this.#isLasting) log.info(outcome, 'slow request');
     else log.debug(outcome, 'request');
   }
 }

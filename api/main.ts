@@ -7,29 +7,42 @@ import { pino } from 'pino';
 import { type Config, type Environment, readConfig, storeLocationOf } from '../config/settings.ts';
 import { systemClock, timestamp } from '../core/clock.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
+import type { LedgerSink } from '../core/ledger.ts';
 import type { Log } from '../core/log.ts';
 import { serviceVersion, stopSignal } from '../core/process.ts';
+import { Ledger } from '../costs/ledger.ts';
+import { ledgerBeat } from '../costs/ledger-beat.ts';
+import { ReportDesk } from '../costs/report-desk.ts';
+import { ThreadedReports } from '../costs/threaded-reports.ts';
 import { Marshaller } from '../formats/marshaller.ts';
 import { builtInGenerators, type GeneratorRegistry } from '../generators/registry.ts';
+import { Board } from '../queue/board.ts';
 import { ChunkEvents } from '../queue/chunk-events.ts';
 import { ChunkQueue } from '../queue/chunk-queue.ts';
 import { Processes } from '../queue/processes.ts';
 import { RedisUsageBook } from '../queue/usage-book.ts';
 import { Delivery } from '../scheduler/delivery.ts';
 import { Flights } from '../scheduler/flights.ts';
+import { AsyncRequests } from '../scheduler/requests.ts';
 import { systemTime } from '../scheduler/time.ts';
+import { Batches } from '../store/batches.ts';
 import { Catalog } from '../store/catalog.ts';
 import { Chunks } from '../store/chunks.ts';
 import { Evictor } from '../store/eviction.ts';
 import { HotChunks } from '../store/hot.ts';
 import { openStore } from '../store/open-store.ts';
+import { Requests } from '../store/requests.ts';
 import { verifying } from '../store/verifying.ts';
 import { buildApp } from './app.ts';
 import { AtHand } from './at-hand.ts';
+import { BatchViews } from './batch-views.ts';
 import { ClientQuota } from './client-quota.ts';
 import type { ApiDeps } from './deps.ts';
+import { EventStreams } from './event-stream.ts';
 import type { Edge } from './exchange.ts';
+import { FailedRequests } from './failed-requests.ts';
 import { isRemakeable } from './handlers/materialization.ts';
+import { generatingThreads } from './handlers/plan.ts';
 import { ApiMetrics } from './metrics.ts';
 import { openapi } from './openapi.ts';
 import { Orders } from './orders.ts';
@@ -55,7 +68,12 @@ export interface RunningApi {
 }
 
 /** @throws EvokeError STORE_UNAVAILABLE, BAD_SETTINGS (no REDIS_URL); the system's error when it cannot listen */
-export async function startApi(config: Config, registry: GeneratorRegistry, log: Log): Promise<RunningApi> {
+export async function startApi(
+  config: Config,
+  registry: GeneratorRegistry,
+  log: Log,
+  stand: { readonly ledger?: LedgerSink } = {},
+): Promise<RunningApi> {
   const { redisUrl: url, redisPrefix: prefix } = config;
   if (url === undefined) {
     throw new EvokeError('BAD_SETTINGS', {
@@ -63,12 +81,18 @@ export async function startApi(config: Config, registry: GeneratorRegistry, log:
     });
   }
   const clock = systemClock;
-  const opened = await openStore(storeLocationOf(config));
+  const location = storeLocationOf(config);
+  const opened = await openStore(location);
   const metrics = new ApiMetrics();
-  const store = verifying(opened.store, (name, reason) => {
+  const id = randomUUID();
+  const flushMs = config.ledgerSeconds * 1000;
+  const ownLedger = new Ledger({ store: opened.store, process: id, flushMs, clock, log });
+  const { ledger = ownLedger } = stand;
+  const onDamaged = (name: string, reason: string) => {
     metrics.damaged();
     log.error({ name, reason }, 'a stored chunk is damaged');
-  });
+  };
+  const store = verifying(opened.store, onDamaged, ledger);
   const hot = new HotChunks(store, { bytesMax: config.memoryBytes, clock });
   const chunks = new Chunks(store, hot);
   const catalog = new Catalog(store, clock);
@@ -101,7 +125,9 @@ export async function startApi(config: Config, registry: GeneratorRegistry, log:
     canRemake: (dataset) => isRemakeable(dataset, { registry }),
     book,
     onDifferent: (chunk) => log.error({ chunk }, 'a chunk differs from the one recorded for the same writer'),
+    ledger,
   });
+  metrics.ledger(() => ownLedger.counters);
   metrics.gauge('evoke_flights', 'Chunks this process has on order.', () => flights.size);
   metrics.gauge('evoke_window_bytes', 'Bytes held for answers under way.', () => delivery.usedBytes);
   metrics.gauge(
@@ -115,6 +141,32 @@ export async function startApi(config: Config, registry: GeneratorRegistry, log:
     book,
     capacityBytes: async () => config.capacityBytes ?? (await opened.capacityBytes()),
   });
+  const board = new Board(redis);
+  const batches = new Batches(store, clock);
+  const streams = new EventStreams({ streamsMax: config.streams, time: systemTime });
+  metrics.gauge('evoke_streams', 'Open progress streams.', () => streams.size);
+  const failures = new FailedRequests({ board, clock });
+  const requests = new AsyncRequests({
+    records: new Requests(store),
+    board,
+    catalog,
+    chunks,
+    flights,
+    threads: () => generatingThreads({ processes }),
+    time: systemTime,
+    waitMs,
+    requestsMax: config.asyncRequests,
+    clientRequestsMax: config.clientRequests,
+    log,
+  });
+  metrics.gauge('evoke_async_requests', 'Asynchronous requests under way in this process.', () => requests.size);
+  metrics.counts(
+    'evoke_async_requests_total',
+    'Asynchronous requests: accepted, taken up from another process, and how they ended.',
+    'outcome',
+    () => ({ ...requests.stats }),
+  );
+  const reports = new ThreadedReports({ store: location, prices: config, log });
   const version = serviceVersion();
   const deps: ApiDeps = {
     registry,
@@ -125,14 +177,22 @@ export async function startApi(config: Config, registry: GeneratorRegistry, log:
     delivery,
     queue,
     processes,
+    batches,
+    batchViews: new BatchViews({ batches, board, prices: config, clock }),
+    streams,
+    requests,
+    failures,
+    asyncWaitSecondsMax: config.waitSeconds,
     marshaller,
     representations: new Representations(representationsMax),
     prepared: new PreparedEvents(),
     atHand: new AtHand(),
     recency,
+    ledger,
     metrics,
     sharedMetrics,
     prices: config,
+    reports: new ReportDesk((query, signal) => reports.compute(query, signal)),
     chunkSeconds: config.chunkSeconds,
     clock,
     version,
@@ -141,6 +201,7 @@ export async function startApi(config: Config, registry: GeneratorRegistry, log:
   };
   const edge: Edge = {
     quota: new ClientQuota(config.clientRequests),
+    failures,
     metrics,
     log,
     bodyBytesMax: config.bodyBytes,
@@ -149,10 +210,13 @@ export async function startApi(config: Config, registry: GeneratorRegistry, log:
     draining: false,
   };
   const close = async () => {
+    await requests.close();
     await orders.settled(flights);
     await recency.close();
-    await Promise.allSettled([processes.leave(), events.close(), queue.close(), marshaller.close()]);
+    await Promise.allSettled([processes.leave(), events.close(), queue.close(), marshaller.close(), reports.close()]);
     book.close();
+    board.close();
+    await ownLedger.close();
     await hot.close();
   };
   try {
@@ -163,18 +227,20 @@ export async function startApi(config: Config, registry: GeneratorRegistry, log:
       stallMs: edge.stallMs,
     });
     metrics.gauge('evoke_connections', 'Open connections.', () => server.connections);
-    const joined = processes.join({
-      id: randomUUID(),
-      role: 'api',
+    const me = {
+      id,
+      role: 'api' as const,
       pid: process.pid,
       host: hostname(),
       startedAt: timestamp(clock),
       storeId,
       registry: registry.fingerprint(),
       version,
-    });
+    };
+    const joined = processes.join(me, () => ledgerBeat(ownLedger.counters));
     const stop = async (drainMs: number) => {
       edge.draining = true;
+      streams.end();
       await server.drain(drainMs);
       await close();
     };

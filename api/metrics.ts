@@ -63,6 +63,15 @@ export class ApiMetrics {
     this.gauge('evoke_http_requests_in_flight', 'Requests being answered.', () => this.#inFlight);
   }
 
+  /** Counters of this process's ledger. */
+  ledger(read: () => { readonly recorded: number; readonly segments: number; readonly lost: number }): void {
+    const counter = (what: string, help: string, count: () => number) =>
+      this.#counter(`evoke_ledger_${what}_total`, help, [], () => [{ labels: {}, count: count() }]);
+    counter('entries', 'Entries that this process took for the ledger.', () => read().recorded);
+    counter('segments', 'Segments of the ledger that it wrote.', () => read().segments);
+    counter('lost', 'Entries that will never be in the ledger.', () => read().lost);
+  }
+
   started(): void {
     this.#inFlight++;
   }
@@ -112,6 +121,13 @@ export class ApiMetrics {
         this.set(read());
       },
     });
+  }
+
+  /** Numbers that only grow, one for each value of a label; read when somebody looks. */
+  counts<L extends string>(name: string, help: string, label: L, read: () => Readonly<Record<string, number>>): void {
+    this.#counter(name, help, [label], () =>
+      Object.entries(read()).map(([value, count]) => ({ labels: { [label]: value } as Record<L, string>, count })),
+    );
   }
 
   #counter<L extends string>(

@@ -44,18 +44,29 @@ function byName(name: string): Format {
 }
 
 function byAccept(accept: string): Format {
+  const mediaType = preferred(
+    accept,
+    offered.map((format) => format.mediaType),
+  );
+  const format = offered.find((candidate) => candidate.mediaType === mediaType);
+  if (format !== undefined) return format;
+  throw notAcceptable('Nothing that Accept allows is written by this build.');
+}
+
+/** The media type of those offered, in our order, that an Accept header likes best; the first where it has no wish. */
+export function preferred<M extends string>(accept: string | undefined, mediaTypes: readonly M[]): M | undefined {
+  if (accept === undefined || isEmptyList(accept)) return mediaTypes[0];
   const ranges = parseAccept(accept);
-  let best: Format | undefined;
+  let best: M | undefined;
   let bestQuality = 0;
-  for (const format of offered) {
-    const quality = qualityOf(format.mediaType, ranges);
+  for (const mediaType of mediaTypes) {
+    const quality = qualityOf(mediaType, ranges);
     if (quality > bestQuality) {
-      best = format;
+      best = mediaType;
       bestQuality = quality;
     }
   }
-  if (best !== undefined) return best;
-  throw notAcceptable('Nothing that Accept allows is written by this build.');
+  return best;
 }
 
 interface MediaRange {

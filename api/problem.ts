@@ -14,28 +14,28 @@ export function asEvokeError(thrown: unknown): EvokeError {
   return new EvokeError('INTERNAL', {}, { cause: thrown });
 }
 
-export function problem(error: EvokeError, requestId: string, extraHeaders: readonly string[] = []): Answer {
+/** The document of RFC 9457 alone. */
+export function problemDocument(error: EvokeError, requestId: string) {
   const { status, title } = errorCatalogue[error.code];
-  const { detail, retryAfterSeconds, ...rest } = error.details;
+  const { detail, retryAfterSeconds: _, ...rest } = error.details;
+  return {
+    ...rest,
+    type: `urn:evoke:problem:${error.code.toLowerCase().replaceAll('_', '-')}`,
+    title,
+    status,
+    detail: detail ?? title,
+    code: error.code,
+    requestId,
+  };
+}
+
+export function problem(error: EvokeError, requestId: string, extraHeaders: readonly string[] = []): Answer {
+  const { status } = errorCatalogue[error.code];
+  const { retryAfterSeconds } = error.details;
   const headers = ['Cache-Control', 'no-store', ...extraHeaders];
   const seconds = retryAfterSeconds ?? retryAfterSecondsOf[status];
   if (seconds !== undefined) headers.push('Retry-After', String(Math.max(1, Math.ceil(seconds))));
   if (error.code === 'RANGE_NOT_SATISFIABLE') headers.push('Content-Range', `bytes */${error.details['length']}`);
-  return {
-    status,
-    headers,
-    body: {
-      kind: 'json',
-      mediaType: problemMediaType,
-      value: {
-        ...rest,
-        type: `urn:evoke:problem:${error.code.toLowerCase().replaceAll('_', '-')}`,
-        title,
-        status,
-        detail: detail ?? title,
-        code: error.code,
-        requestId,
-      },
-    },
-  };
+  const value = problemDocument(error, requestId);
+  return { status, headers, body: { kind: 'json', mediaType: problemMediaType, value } };
 }

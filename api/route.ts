@@ -83,6 +83,7 @@ export function route<
         method: raw.method,
         target: raw.target,
         requestId: raw.requestId,
+        client: raw.client,
         trailersPossible: raw.trailersPossible,
         header: (name: string) => raw.header(name),
         get signal() {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../core/errors.ts';
 import { formats } from '../formats/representation.ts';
+import { getPage, getPageAsset } from './handlers/dashboard.ts';
 import { getDataset, listDatasets, retireDataset } from './handlers/datasets.ts';
 import { declareDataset } from './handlers/declare.ts';
 import { getEvents, getPreparedEvents } from './handlers/events.ts';
@@ -12,9 +13,13 @@ import { getHealth, getMetrics, getOpenapi, getReadiness, getVersion, listWorker
 import { deletePin, putPin } from './handlers/pins.ts';
 import { getPlan } from './handlers/plan.ts';
 import { getProvenance } from './handlers/provenance.ts';
+import { getCostReport } from './handlers/reports.ts';
 import type { HeaderName } from './headers.ts';
+import { costQuery, costReportShown } from './report-schemas.ts';
 import { type Method, type ResponseDoc, type Route, route } from './route.ts';
 import * as s from './schemas.ts';
+import { workRoutes } from './work-routes.ts';
+import { requestShown } from './work-schemas.ts';
 
 const dataset = '/v1/datasets/{scope}/{name}';
 const named: readonly ErrorCode[] = ['MALFORMED_NAME', 'DATASET_NOT_FOUND', 'STORE_UNAVAILABLE'];
@@ -29,7 +34,18 @@ const whole: readonly HeaderName[] = [
   'Repr-Digest',
   'Content-Length',
   'Accept-Ranges',
+  'Preference-Applied',
 ];
+const paged: readonly HeaderName[] = [
+  'ETag',
+  'Vary',
+  'Content-Encoding',
+  'Content-Length',
+  'Content-Security-Policy',
+  'X-Content-Type-Options',
+  'Referrer-Policy',
+];
+const unchanged: ResponseDoc = { description: 'The client has it already.', headers: paged };
 const mediaTypes = Object.values(formats).map((format) => format.mediaType);
 
 export const routes: readonly Route[] = [
@@ -56,6 +72,11 @@ export const routes: readonly Route[] = [
         description: 'Bytes of a representation of known length.',
         mediaTypes,
         headers: [...whole, 'Content-Range'],
+      },
+      202: {
+        description: 'On `Prefer: respond-async`: it is being made; the request can be looked at.',
+        schema: requestShown,
+        headers: ['Location', 'Retry-After', 'Preference-Applied'],
       },
       304: { description: 'The client has it already; nothing was generated.', headers: constant },
     },
@@ -251,20 +272,46 @@ export const routes: readonly Route[] = [
     errors: [],
     handler: getOpenapi,
   }),
-  ...toCome('GET', '/'),
+  route({
+    method: 'GET',
+    path: '/',
+    summary: 'The first page',
+    responses: { 200: { description: 'The page.', mediaTypes: ['text/html'], headers: paged }, 304: unchanged },
+    errors: [],
+    handler: getPage,
+  }),
+  route({
+    method: 'GET',
+    path: '/page/{asset}',
+    summary: 'What the first page is made of',
+    params: z.strictObject({ asset: z.string().describe('A file of the page: `page.css`.') }),
+    responses: {
+      200: { description: 'The file.', mediaTypes: ['text/css', 'text/javascript', 'text/html'], headers: paged },
+      304: unchanged,
+    },
+    errors: ['NOT_FOUND'],
+    handler: getPageAsset,
+  }),
+  ...workRoutes,
+  route({
+    method: 'GET',
+    path: '/v1/reports/cost',
+    summary: 'What a window of time cost, and what the same demand would have cost otherwise',
+    query: costQuery,
+    responses: {
+      200: {
+        description: 'The bill.',
+        schema: costReportShown,
+        mediaTypes: ['text/csv'],
+        headers: ['Vary', 'Content-Length', 'Age'],
+      },
+    },
+    errors: ['DATASET_NOT_FOUND', 'NOT_ACCEPTABLE', 'OVERLOADED', 'STORE_UNAVAILABLE'],
+    handler: getCostReport,
+  }),
   ...toCome('POST', `${dataset}/audit`),
   ...toCome('GET', '/v1/files/{scope}/{name}/{file}'),
-  ...toCome('GET', '/v1/requests/{id}'),
-  ...toCome('DELETE', '/v1/requests/{id}'),
-  ...toCome('GET', '/v1/requests/{id}/stream'),
   ...toCome('POST', '/v1/event-ranges'),
-  ...toCome('GET', '/v1/batches'),
-  ...toCome('POST', '/v1/batches'),
-  ...toCome('GET', '/v1/batches/{id}'),
-  ...toCome('PATCH', '/v1/batches/{id}'),
-  ...toCome('DELETE', '/v1/batches/{id}'),
-  ...toCome('GET', '/v1/batches/{id}/stream'),
-  ...toCome('GET', '/v1/reports/cost'),
   ...toCome('GET', '/v1/reports/tradeoff'),
   ...toCome('GET', '/v1/exclusions'),
   ...toCome('POST', '/v1/exclusions/{id}/recover'),

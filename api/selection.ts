@@ -28,6 +28,8 @@ export interface NamedChunk {
 
 export interface Prepared {
   readonly dataset: Dataset;
+  /** `scope:name` */
+  readonly datasetName: string;
   readonly selection: Selection;
   readonly format: Format;
   /** The entity tag's value. */
@@ -79,6 +81,7 @@ export function prepare(wish: EventsWish, dataset: Dataset): Prepared {
   const quotedTag = dataset.reproducibility === 'statistical' ? `W/"${tag}"` : `"${tag}"`;
   return {
     dataset,
+    datasetName: formatDatasetName(dataset),
     selection,
     format,
     tag,

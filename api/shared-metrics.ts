@@ -24,7 +24,34 @@ const workerCounters = [
   ['bytes', 'evoke_worker_stored_bytes_total', 'Bytes of chunks stored.'],
   ['cpuSeconds', 'evoke_worker_cpu_seconds_total', 'CPU of the generating threads.'],
   ['wastedCpuSeconds', 'evoke_worker_wasted_cpu_seconds_total', 'Of that, what came to nothing.'],
+  ['ledgerEntries', 'evoke_worker_ledger_entries_total', 'Entries taken for the ledger.'],
+  ['ledgerSegments', 'evoke_worker_ledger_segments_total', 'Segments of the ledger written.'],
+  ['ledgerLost', 'evoke_worker_ledger_lost_total', 'Entries that will never be in the ledger.'],
 ] as const;
+
+/** Counters of a scheduler's heartbeat: only the leading one's grow. */
+const schedulerCounters = [
+  ['batchChunksDone', 'evoke_batch_chunks_done_total', 'Chunks made for batches.'],
+  ['batchChunksSkipped', 'evoke_batch_chunks_skipped_total', 'Chunks of batches found stored.'],
+  ['batchChunksFailed', 'evoke_batch_chunks_failed_total', 'Chunks of batches that could not be made.'],
+  [
+    'ledgerLostWithProcesses',
+    'evoke_ledger_lost_with_processes_total',
+    'Ledger entries that killed processes had not written.',
+  ],
+  ['ledgerRecovered', 'evoke_ledger_recovered_total', 'Generations told from the trailers of their chunks.'],
+  ['ledgerLostChunks', 'evoke_ledger_lost_chunks_total', 'Chunks found gone without a word.'],
+  ['batchGrants', 'evoke_batch_grants_total', 'Chunks of batches put before those that people wait for.'],
+] as const;
+
+type Role = 'worker' | 'scheduler';
+
+/** A counter that every process of a role tells in its heartbeat. */
+interface RoleCounter {
+  readonly role: Role;
+  readonly field: string;
+  readonly counter: Counter<Role>;
+}
 
 const seenByAll = 'Every api shows the same: take the maximum, not the sum.';
 
@@ -35,7 +62,8 @@ export class SharedMetrics {
   readonly #threads: Gauge<'state'>;
   readonly #stored: Gauge<'kind'>;
   readonly #capacity: Gauge;
-  readonly #counters: readonly (readonly [field: string, counter: Counter<'worker'>])[];
+  readonly #batches: Gauge;
+  readonly #counters: readonly RoleCounter[];
 
   constructor(registry: Registry, sources: SharedSources) {
     this.#sources = sources;
@@ -47,10 +75,21 @@ export class SharedMetrics {
     this.#threads = gauge('evoke_worker_threads', 'Generating threads of living workers, by state.', 'state');
     this.#stored = gauge('evoke_store_bytes', 'Bytes of chunks, stored and reserved for chunks being made.', 'kind');
     this.#capacity = gauge('evoke_store_capacity_bytes', 'Bytes that chunks may take.');
-    this.#counters = workerCounters.map(([field, name, help]) => [
+    this.#batches = gauge('evoke_batches_active', 'Batches that are not over.');
+    const counter = (role: Role, field: string, name: string, help: string) => ({
+      role,
       field,
-      new Counter({ name, help: `${help} Since that worker began. ${seenByAll}`, labelNames: ['worker'], registers }),
-    ]);
+      counter: new Counter({
+        name,
+        help: `${help} Since that ${role} began. ${seenByAll}`,
+        labelNames: [role],
+        registers,
+      }),
+    });
+    this.#counters = [
+      ...workerCounters.map(([field, name, help]) => counter('worker', field, name, help)),
+      ...schedulerCounters.map(([field, name, help]) => counter('scheduler', field, name, help)),
+    ];
   }
 
   /** Asks everybody, each within the bound of its own calls. Never rejects. */
@@ -67,6 +106,15 @@ export class SharedMetrics {
     this.#capacity.remove();
     if (capacity !== undefined) this.#capacity.set(capacity);
     this.#showWorkers(living?.filter(({ role }) => role === 'worker'));
+    const leader = living?.find(({ role, leading }) => role === 'scheduler' && leading === 1);
+    this.#batches.remove();
+    if (leader !== undefined) this.#batches.set(Number(leader['batchesActive'] ?? 0));
+    for (const { role, field, counter } of this.#counters) {
+      counter.reset();
+      for (const process of living ?? []) {
+        if (process.role === role) counter.inc({ [role]: process.id }, Number(process[field] ?? 0));
+      }
+    }
   }
 
   #showWorkers(workers: readonly LivingProcess[] | undefined): void {
@@ -74,10 +122,6 @@ export class SharedMetrics {
     if (workers !== undefined) this.#workers.set(workers.length);
     const busy = sum(workers ?? [], 'busy');
     show(this.#threads, 'state', workers && { busy, idle: Math.max(0, sum(workers, 'threads') - busy) });
-    for (const [field, counter] of this.#counters) {
-      counter.reset();
-      for (const worker of workers ?? []) counter.inc({ worker: worker.id }, Number(worker[field] ?? 0));
-    }
   }
 }
 

@@ -16,6 +16,10 @@ const secondsPerRun = 4;
 const serverCore = ['taskset', '-c', '0'];
 const clientCore = ['taskset', '-c', '1'];
 
+const withoutLedger = 'api-without-ledger';
+/** With V8 set as the api sets it (api/main.ts). */
+const silentApi = ['--external-memory-accounted-in-global-limit', script('api-without-ledger.ts')];
+
 const sizes = [
   { name: '64 KiB', bytes: 64 * 1024, aim: 0.5 },
   { name: '1 MiB', bytes: 1024 * 1024, aim: 0.8 },
@@ -25,10 +29,15 @@ export const hitPath: Benchmark = {
   name: 'hit-path',
   how: `A one-chunk Arrow range from memory; servers pinned to core 0, \`wrk -t1 -c32 -d${secondsPerRun}s\` to core 1; ${rounds} rounds, each server in turn. Needs wrk and nginx on the PATH.`,
   async run() {
-    const service = await Service.start({ prefix: (role) => (role === 'api' ? serverCore : []) });
+    const service = await Service.start({
+      prefix: (role) => (role === 'worker' ? [] : serverCore),
+      entry: (role) => (role === withoutLedger ? silentApi : [script('../cli/main.ts'), role]),
+    });
     try {
+      const silent = service.startRole(withoutLedger).process;
+      const [message] = await once(silent, 'message');
       const rows: Row[] = [];
-      for (const size of sizes) rows.push(...(await measure(service, size)));
+      for (const size of sizes) rows.push(...(await measure(service, message.ready.address, size)));
       return rows;
     } finally {
       await service.stop();
@@ -36,8 +45,11 @@ export const hitPath: Benchmark = {
   },
 };
 
-async function measure(service: Service, size: (typeof sizes)[number]): Promise<Row[]> {
+/** `silentUrl`: of an api that tells the ledger nothing. */
+async function measure(service: Service, silentUrl: string, size: (typeof sizes)[number]): Promise<Row[]> {
   const url = await chunkOfAbout(service, size.bytes);
+  const silent = url.replace(service.url, silentUrl);
+  await heat(silent);
   const body = Buffer.from(await (await fetch(url)).arrayBuffer());
   const folder = await mkdtemp(join(tmpdir(), 'evoke-bench-'));
   const servers: ChildProcess[] = [];
@@ -47,9 +59,15 @@ async function measure(service: Service, size: (typeof sizes)[number]): Promise<
     await writeFile(file, body);
     const express = await startExpress(file, servers);
     const nginx = await startNginx(folder, servers);
-    const perSecond = { evoke: [] as number[], express: [] as number[], nginx: [] as number[] };
+    const perSecond = {
+      evoke: [] as number[],
+      silent: [] as number[],
+      express: [] as number[],
+      nginx: [] as number[],
+    };
     for (let round = 0; round < rounds; round++) {
       perSecond.evoke.push(await wrk(url));
+      perSecond.silent.push(await wrk(silent));
       perSecond.express.push(await wrk(express));
       perSecond.nginx.push(await wrk(nginx));
     }
@@ -62,6 +80,7 @@ async function measure(service: Service, size: (typeof sizes)[number]): Promise<
         aim: { text: `≥ ${size.aim}`, reached: median(toExpress) >= size.aim },
       },
       { what: `${size.name}: requests/s ÷ nginx static file`, value: spread(ratios(perSecond.nginx)) },
+      { what: `${size.name}: requests/s with ÷ without the ledger`, value: spread(ratios(perSecond.silent)) },
       { what: `${size.name}: requests/s`, value: spread(perSecond.evoke, 0) },
     ];
   } finally {
@@ -84,8 +103,17 @@ async function chunkOfAbout(service: Service, bytes: number): Promise<string> {
   const chunkEvents = Math.round((bytes / sample.byteLength) * probe.chunkEvents);
   await declare(service.url, `bench:hit${bytes}`, { generator: 'minbias', seed: 1, events: chunkEvents, chunkEvents });
   const url = eventsUrl(service.url, `bench:hit${bytes}`, `1-${chunkEvents}.arrows`);
-  for (let i = 0; i < 3; i++) await (await fetch(url)).arrayBuffer();
+  await heat(url);
   return url;
+}
+
+/** From then on the answer comes from memory. */
+async function heat(url: string): Promise<void> {
+  for (let i = 0; i < 3; i++) await (await fetch(url)).arrayBuffer();
+}
+
+function script(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
 }
 
 async function wrk(url: string): Promise<number> {
@@ -98,8 +126,7 @@ async function wrk(url: string): Promise<number> {
 }
 
 async function startExpress(file: string, servers: ChildProcess[]): Promise<string> {
-  const script = fileURLToPath(new URL('bare-express.ts', import.meta.url));
-  const [command = '', ...args] = [...serverCore, process.execPath, script, file];
+  const [command = '', ...args] = [...serverCore, process.execPath, script('bare-express.ts'), file];
   const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   servers.push(child);
   const [port] = await once(child, 'message');

@@ -1,6 +1,8 @@
 // The evoke command. Exit codes: 0 done, 1 failed, 2 wrong use. An error is one line on standard error.
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { batchCommand } from './batch.ts';
+import { careCommands } from './care.ts';
 import { exitCodeOf, lastWords } from './command.ts';
 import { datasetsCommand } from './datasets.ts';
 import { generatorsCommand } from './generators.ts';
@@ -8,6 +10,7 @@ import { getCommand } from './get.ts';
 import { notBuiltCommands } from './not-built.ts';
 import { printLine } from './output.ts';
 import { planCommand } from './plan.ts';
+import { reportCommand } from './report.ts';
 import type { RoleName } from './role.ts';
 
 function evoke(): Command {
@@ -32,7 +35,16 @@ function evoke(): Command {
     .command('settings')
     .description('every setting, its unit and default')
     .action(async () => printLine((await import('./settings-table.ts')).settingsTable()));
-  for (const command of [generatorsCommand(), datasetsCommand(), getCommand(), planCommand(), ...notBuiltCommands()]) {
+  for (const command of [
+    generatorsCommand(),
+    datasetsCommand(),
+    getCommand(),
+    planCommand(),
+    batchCommand(),
+    reportCommand(),
+    ...careCommands(),
+    ...notBuiltCommands(),
+  ]) {
     program.addCommand(command);
   }
   return exitOverridden(program);

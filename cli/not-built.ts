@@ -3,9 +3,7 @@ import { Command } from 'commander';
 import { EvokeError } from '../core/errors.ts';
 
 const notBuilt: Readonly<Record<string, string>> = {
-  batch: 'fill ranges ahead of need',
   prefetch: 'write files ahead of a payload',
-  report: 'what computing and storage cost',
   replay: 'policies on an access trace',
   token: 'mint access tokens',
 };

@@ -36,6 +36,20 @@ export function cell(record: JsonRecord, key: string): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
+/** `40 s`, `12 min`, `3 h 20 min`, `2 d 5 h`: two units at most, rounded up. */
+export function humanSeconds(seconds: number): string {
+  if (seconds < 60) return `${Math.ceil(seconds)} s`;
+  const minutes = Math.ceil(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 24 * 60) return twoUnits(Math.floor(minutes / 60), 'h', minutes % 60, 'min');
+  const hours = Math.ceil(minutes / 60);
+  return twoUnits(Math.floor(hours / 24), 'd', hours % 24, 'h');
+}
+
+function twoUnits(many: number, unit: string, rest: number, restUnit: string): string {
+  return rest === 0 ? `${many} ${unit}` : `${many} ${unit} ${rest} ${restUnit}`;
+}
+
 /** `1.5 MB`, of 1000. */
 export function humanBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];

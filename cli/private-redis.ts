@@ -51,6 +51,11 @@ export function privateRedis(environment: Environment): PrivateRedis {
   };
 }
 
+/** Where the Redis in such a folder listens. */
+export function redisUrlIn(folder: string | undefined): string | undefined {
+  return folder === undefined ? undefined : `unix://${join(folder, socketName)}`;
+}
+
 function shortFolder(): string {
   const inTemporary = mkdtempSync(join(tmpdir(), 'evoke-'));
   if (Buffer.byteLength(join(inTemporary, socketName)) <= socketPathMax) return inTemporary;

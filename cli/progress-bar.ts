@@ -1,18 +1,18 @@
-// One line on a terminal's standard error that is written over as a download grows, and wiped at its end.
+// The progress of a download on a terminal.
 import type { Progress } from '../client/transfer.ts';
 import { humanBytes } from './output.ts';
+import { bar, percent, StatusLine } from './status-line.ts';
 
 const redrawMs = 100;
-const barCells = 30;
 
 export class ProgressBar {
-  readonly #stream: NodeJS.WriteStream;
+  readonly #line: StatusLine;
   readonly #startedAt = performance.now();
   #drawnAt = -redrawMs;
   #bytesAtStart: number | undefined;
 
   constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream;
+    this.#line = new StatusLine(stream);
   }
 
   show(progress: Progress): void {
@@ -20,19 +20,15 @@ export class ProgressBar {
     this.#bytesAtStart ??= progress.bytes;
     if (progress.waiting === undefined && now - this.#drawnAt < redrawMs) return;
     this.#drawnAt = now;
-    this.#draw(barLine(progress, this.#rate(progress, now)));
+    this.#line.show(barLine(progress, this.#rate(progress, now)));
   }
 
   wipe(): void {
-    this.#draw('');
+    this.#line.wipe();
   }
 
   #rate(progress: Progress, now: number): number {
     return ((progress.bytes - (this.#bytesAtStart ?? 0)) * 1000) / Math.max(1, now - this.#startedAt);
-  }
-
-  #draw(line: string): void {
-    this.#stream.write(`\r\x1b[K${line.slice(0, Math.max(20, this.#stream.columns ?? 80) - 1)}`);
   }
 }
 
@@ -42,11 +38,5 @@ export function barLine(progress: Progress, bytesPerSecond: number): string {
   const share = eventsDone / events;
   if (waiting !== undefined)
     return `${percent(share)}  trying again in ${(waiting.ms / 1000).toFixed(1)} s: ${waiting.why}`;
-  const full = Math.floor(share * barCells);
-  const bar = '#'.repeat(full) + '.'.repeat(barCells - full);
-  return `${percent(share)} [${bar}] ${eventsDone} of ${events} events  ${humanBytes(bytes)}  ${humanBytes(bytesPerSecond)}/s`;
-}
-
-function percent(share: number): string {
-  return `${Math.floor(share * 100)} %`.padStart(5);
+  return `${percent(share)} ${bar(share)} ${eventsDone} of ${events} events  ${humanBytes(bytes)}  ${humanBytes(bytesPerSecond)}/s`;
 }

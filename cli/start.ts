@@ -11,7 +11,7 @@ import { printLine } from './output.ts';
 import { Supervisor } from './supervisor.ts';
 
 /** What is noted in the lock file for whoever comes later. */
-interface ServiceNotes {
+export interface ServiceNotes {
   readonly address: string;
   readonly processes: readonly NotedProcess[];
   readonly redisFolder: string | undefined;

@@ -1,5 +1,6 @@
 // The service's HTTP contract as typed calls: JSON in and out, problem documents as errors. No state but the address.
 import type { DatasetName } from '../core/dataset.ts';
+import { systemCode } from '../core/errors.ts';
 import { type EventRange, formatEventRange } from '../core/event-range.ts';
 import { ConnectionError, ServiceError } from './errors.ts';
 
@@ -15,6 +16,19 @@ export interface Declaration {
   readonly events: number;
   readonly chunkEvents?: number;
   readonly input?: string;
+}
+
+/** What a batch is to be; what is left out the service fills in. */
+export interface BatchOrder {
+  /** `scope:name` */
+  readonly dataset: string;
+  readonly startEvent?: number;
+  readonly lastEvent?: number;
+  readonly priority?: number;
+  readonly deadline?: string;
+  readonly budget?: { readonly cpuSeconds?: number; readonly cost?: number };
+  readonly hold?: number;
+  readonly pin?: boolean;
 }
 
 export interface EventsQuery {
@@ -78,6 +92,32 @@ export class EvokeClient {
     return this.#json('GET', `${datasetPath(name)}/plan/${formatEventRange(range)}`);
   }
 
+  createBatch(order: BatchOrder): Promise<JsonRecord> {
+    return this.#json('POST', '/v1/batches', order);
+  }
+
+  /** One page, the newest first: `{items, next}`. */
+  batches(after?: string): Promise<JsonRecord> {
+    return this.#json('GET', `/v1/batches${after === undefined ? '' : `?after=${encodeURIComponent(after)}`}`);
+  }
+
+  batch(id: string): Promise<JsonRecord> {
+    return this.#json('GET', batchPath(id));
+  }
+
+  setBatch(id: string, state: 'paused' | 'running'): Promise<JsonRecord> {
+    return this.#json('PATCH', batchPath(id), { state });
+  }
+
+  async cancelBatch(id: string): Promise<void> {
+    await discard(await this.#send('DELETE', batchPath(id)));
+  }
+
+  /** Where the progress of a batch is streamed. */
+  batchStreamUrl(id: string): string {
+    return `${this.server}${batchPath(id)}/stream`;
+  }
+
   /** Where a range of events is found. */
   eventsUrl(name: DatasetName, range: EventRange, query: EventsQuery = {}): string {
     const parameters = [
@@ -112,6 +152,10 @@ export class EvokeClient {
   }
 }
 
+function batchPath(id: string): string {
+  return `/v1/batches/${encodeURIComponent(id)}`;
+}
+
 function datasetPath(name: DatasetName): string {
   return `/v1/datasets/${name.scope}/${name.name}`;
 }
@@ -138,7 +182,7 @@ export function connectionError(error: unknown, url: string, signal?: AbortSigna
     return signal.reason;
   const { origin } = new URL(url);
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
+  const code = systemCode(cause);
   const refused = code === 'ECONNREFUSED';
   const what = refused ? 'nobody listens there' : (code ?? (cause instanceof Error ? cause.message : String(cause)));
   const hint = refused ? ' Is the service running? Start it with: npm start' : '';

@@ -34,6 +34,7 @@ const rules: Readonly<Record<string, Rule>> = {
     from: ['core', 'formats'],
     why: 'physics depends on nothing that could make it depend on chunk, worker or time',
   },
+  dashboard: { from: [], why: 'the page runs in a browser, and knows the public API alone' },
   client: { from: ['core', 'formats'], why: 'a client knows the HTTP contract, not the inside of the service' },
   costs: { from: ['core', 'store'], why: 'prices and decisions are computed from what was recorded' },
   workers: {
@@ -61,7 +62,7 @@ function walk(folder: string, wanted: RegExp): string[] {
   });
 }
 
-const sources = rooms.filter((room) => existsSync(join(root, room))).flatMap((room) => walk(room, /\.(ts|mjs)$/));
+const sources = rooms.filter((room) => existsSync(join(root, room))).flatMap((room) => walk(room, /\.(ts|mjs|js)$/));
 
 /**
  * Every file that a file of ours names as a module: imports and exports of values and types, dynamic imports, and, where they

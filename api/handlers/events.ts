@@ -6,13 +6,16 @@ import { formatEventRange } from '../../core/event-range.ts';
 import { createEncoder } from '../../formats/encoder.ts';
 import type { PlanSummary } from '../../scheduler/plan.ts';
 import type { DeliveredChunk } from '../../scheduler/ride.ts';
+import { StreamedAccesses, tellHandedOver } from '../accesses.ts';
 import type { Answer, HeaderList, Input } from '../answer.ts';
 import { sliceOf } from '../at-hand.ts';
 import type { ApiDeps } from '../deps.ts';
-import { RideBody } from '../pieces.ts';
+import { type BodyAtHand, RideBody } from '../pieces.ts';
 import { type ByteRange, byteRange, bytesWithin, isWeak, namesTag } from '../preconditions.ts';
+import { type AsyncPreference, applied, asyncPreference } from '../prefer.ts';
 import { type KnownRepresentation, measured, reprDigest } from '../representations.ts';
 import { type Prepared, prepare } from '../selection.ts';
+import { answerLater } from './requests.ts';
 import { checkNotRetired } from './retired.ts';
 
 type Params = DatasetName & { range: string };
@@ -50,7 +53,6 @@ export async function getEvents(input: EventsInput, deps: ApiDeps): Promise<Answ
 }
 
 function answer(input: Asked, prepared: Prepared, deps: ApiDeps): Answer | Promise<Answer> {
-  checkPreferences(input.header('prefer'));
   const ifMatch = input.header('if-match');
   if (ifMatch !== undefined && !namesTag(ifMatch, prepared.quotedTag, 'strong')) {
     throw new EvokeError('PRECONDITION_FAILED', { detail: `The entity tag is ${prepared.quotedTag}.` });
@@ -59,45 +61,43 @@ function answer(input: Asked, prepared: Prepared, deps: ApiDeps): Answer | Promi
   if (ifNoneMatch !== undefined && namesTag(ifNoneMatch, prepared.quotedTag, 'weak')) {
     return { status: 304, headers: prepared.headers };
   }
+  const preference = asyncPreference(input.header('prefer'), deps.asyncWaitSecondsMax);
   const known = deps.representations.find(prepared.tag);
   const bytes = known && wantedBytes(input, prepared, known);
   const stored = known !== undefined && known.length <= atHandBytesMax ? peekAll(prepared, deps) : undefined;
-  if (known === undefined || stored === undefined) return deliver(input, prepared, known, bytes, deps);
-  return handOver(input, prepared, known, bytes, stored, deps);
+  if (known === undefined || stored === undefined) return deliver(input, prepared, known, bytes, preference, deps);
+  return handOver(input, prepared, known, bytes, stored, preference, deps);
 }
 
 /** All is in memory and small: no call, no disk, and where it was asked for before not even a promise. */
 function handOver(
-  { method }: Asked,
+  input: Asked,
   prepared: Prepared,
   known: KnownRepresentation,
   bytes: ByteRange | undefined,
   stored: readonly Buffer[],
+  preference: AsyncPreference | undefined,
   deps: ApiDeps,
 ): Answer | Promise<Answer> {
+  const { method, requestId } = input;
   const { fewChunks = [], format, selection } = prepared;
   for (const { key } of fewChunks) deps.recency.use(key);
   deps.metrics.served({ hit: fewChunks.length, joined: 0, generated: 0 });
   const [status, headers] = head(prepared, known, bytes);
   headers.push(...hitHeaders);
+  if (preference !== undefined) headers.push('Preference-Applied', applied(preference));
   if (method === 'HEAD') return { status, headers };
-  const given = (pieces: readonly Buffer[]): Answer => ({
-    status,
-    headers,
-    body: { kind: 'bytes', pieces: bytes === undefined ? pieces : sliceOf(pieces, bytes) },
-  });
-  const pieces = deps.atHand.find(prepared, stored);
-  if (pieces !== undefined) return given(pieces);
+  const given = ({ pieces, ends }: BodyAtHand): Answer => {
+    tellHandedOver({ requestId, prepared, ends, bytes }, deps);
+    return { status, headers, body: { kind: 'bytes', pieces: bytes === undefined ? pieces : sliceOf(pieces, bytes) } };
+  };
+  const body = deps.atHand.find(prepared, stored);
+  if (body !== undefined) return given(body);
   const encoder = createEncoder(format, selection, deps.marshaller);
-  return deps.atHand.collect(prepared, fewChunks, stored, encoder).then(given);
-}
-
-/** What a client prefers is honoured or refused, never ignored. */
-function checkPreferences(prefer: string | undefined): void {
-  if (prefer === undefined || !/(^|[,;\s])(respond-async|wait)\s*($|[=,;\s])/i.test(prefer)) return;
-  throw new EvokeError('NOT_BUILT', {
-    detail: 'Prefer: respond-async and wait are not built yet.',
-    hint: 'Without them the events are streamed while they are made.',
+  return deps.atHand.collect(prepared, fewChunks, stored, encoder).then((collected) => {
+    // Whoever left meanwhile is given nothing.
+    input.signal.throwIfAborted();
+    return given(collected);
   });
 }
 
@@ -143,12 +143,14 @@ async function deliver(
   prepared: Prepared,
   known: KnownRepresentation | undefined,
   bytes: ByteRange | undefined,
+  preference: AsyncPreference | undefined,
   deps: ApiDeps,
 ): Promise<Answer> {
   const { dataset, selection, format, tag, quotedTag } = prepared;
   const { signal, requestId } = input;
   const startedMs = performance.now();
-  const ride = await deps.delivery.open(dataset, selection.range, { signal, requestId });
+  const open = () => deps.delivery.open(dataset, selection.range, { signal, requestId });
+  let ride = await open();
   const planMs = performance.now() - startedMs;
   if (onlyIfCached(input.header('cache-control'))) checkStored(ride.summary, prepared);
   if (input.method === 'HEAD') {
@@ -156,12 +158,19 @@ async function deliver(
     headers.push('Cache-Status', cacheStatus(ride.summary), 'Server-Timing', serverTiming(planMs, undefined));
     return { status, headers };
   }
+  if (preference !== undefined && ride.summary.joined + ride.summary.generated > 0) {
+    const later = await answerLater(input, prepared, preference, ride.summary, deps);
+    if (later !== undefined) return later;
+    // All of it was made while the client waited.
+    ride = await open();
+  }
   // A trailer needs a body of unsaid length.
   const withTrailer =
     known?.sha256 === undefined && bytes === undefined && input.trailersPossible && acceptsTrailers(input.header('te'));
   const [status, headers] = head(prepared, withTrailer ? undefined : known, bytes);
   const encoder = createEncoder(format, selection, deps.marshaller);
-  const body = new RideBody(ride, encoder);
+  const accesses = new StreamedAccesses(requestId, prepared, deps);
+  const body = new RideBody(ride, encoder, accesses);
   let sent = known;
   const learn = (seen: KnownRepresentation) => {
     sent = seen;
@@ -171,12 +180,14 @@ async function deliver(
   const hashes = withTrailer || (known === undefined && prepared.fewChunks !== undefined);
   const whole = known === undefined || hashes ? measured(body, hashes, learn) : body;
   if (withTrailer) headers.push('Trailer', 'Repr-Digest');
+  if (preference !== undefined) headers.push('Preference-Applied', applied(preference));
   return {
     status,
     headers,
     body: {
       kind: 'stream',
       pieces: bytes === undefined ? whole : bytesWithin(whole, bytes),
+      sent: (count) => accesses.sent(count),
       lateHeaders: () => {
         deps.metrics.served(ride.summary);
         return ['Cache-Status', cacheStatus(ride.summary), 'Server-Timing', serverTiming(planMs, body.first)];

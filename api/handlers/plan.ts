@@ -39,7 +39,7 @@ async function explain(dataset: Dataset, range: EventRange, deps: ApiDeps, threa
 }
 
 /** Of all living workers; 0 while nobody knows. */
-async function generatingThreads({ processes }: ApiDeps): Promise<number> {
+export async function generatingThreads({ processes }: Pick<ApiDeps, 'processes'>): Promise<number> {
   try {
     const workers = (await processes.list()).filter((process) => process.role === 'worker');
     return workers.reduce((sum, worker) => sum + Number(worker['threads'] ?? 0), 0);

@@ -16,6 +16,7 @@ async function serve(handler: () => Answer | Promise<Answer>) {
   const log = keepingLog();
   const edge = {
     quota: new ClientQuota(10),
+    failures: { record: () => undefined },
     metrics: new ApiMetrics(),
     log,
     bodyBytesMax: 100,

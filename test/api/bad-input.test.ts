@@ -161,15 +161,8 @@ test.each<[Record<string, string>]>([
 });
 
 test.each([
-  ['/', 'GET'],
   ['/v1/event-ranges', 'POST'],
-  ['/v1/batches', 'POST'],
-  ['/v1/batches', 'GET'],
-  ['/v1/batches/x', 'PATCH'],
-  ['/v1/batches/x/stream', 'GET'],
-  ['/v1/requests/x', 'DELETE'],
   ['/v1/files/test/d/1-2.parquet', 'HEAD'],
-  ['/v1/reports/cost?from=x&by=dataset', 'GET'],
   ['/v1/reports/tradeoff', 'GET'],
   ['/v1/exclusions', 'GET'],
   ['/v1/exclusions/x/recover', 'POST'],

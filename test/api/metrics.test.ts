@@ -81,25 +81,32 @@ test('what nobody can tell is left out, and comes back', async () => {
     return value;
   };
   const worker = { id: 'w', role: 'worker', threads: 4, busy: 3, generated: 7 };
+  const leader = { id: 's', role: 'scheduler', leading: 1, batchesActive: 2, batchChunksDone: 11 };
   const sources = {
     queue: { depth: () => tell({ queued: 5, generating: 3 }) },
-    processes: { list: () => tell([worker]) },
+    processes: { list: () => tell([worker, leader]) },
     book: { usage: () => tell({ usedBytes: 10, reservedBytes: 2 }) },
     capacityBytes: () => tell(100),
   } as unknown as SharedSources;
   const { registry } = new ApiMetrics();
   const shared = new SharedMetrics(registry, sources);
   const names = ['evoke_queue_chunks', 'evoke_workers', 'evoke_worker_threads', 'evoke_store_bytes'];
+  const others = [
+    'evoke_store_capacity_bytes',
+    'evoke_worker_chunks_generated_total',
+    'evoke_batches_active',
+    'evoke_batch_chunks_done_total',
+  ];
   const ask = async () => {
     await shared.look();
     const values = read(await registry.metrics());
-    return [...names, 'evoke_store_capacity_bytes', 'evoke_worker_chunks_generated_total'].map((name) =>
+    return [...names, ...others].map((name) =>
       [...values.keys()].some((key) => key.split('{')[0] === name) ? total(values, name) : undefined,
     );
   };
-  expect(await ask()).toEqual([8, 1, 4, 12, 100, 7]);
+  expect(await ask()).toEqual([8, 1, 4, 12, 100, 7, 2, 11]);
   away = true;
-  expect(await ask()).toEqual([undefined, undefined, undefined, undefined, undefined, undefined]);
+  expect(await ask()).toEqual(names.concat(others).map(() => undefined));
   away = false;
-  expect(await ask()).toEqual([8, 1, 4, 12, 100, 7]);
+  expect(await ask()).toEqual([8, 1, 4, 12, 100, 7, 2, 11]);
 });

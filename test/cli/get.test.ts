@@ -128,8 +128,7 @@ test.each([
   ['datasets declare test:other --generator minbias --events 1e3', 2, /whole number/],
   ['datasets declare test:other --generator minbias --events 5 --parameters {', 2, /JSON object/],
   ['datasets audit test:zmumu', 1, /not built yet/],
-  ['batch create --anything', 1, /not built yet/],
-  ['report cost', 1, /not built yet/],
+  ['report tradeoff', 1, /not built yet/],
   ['--help', 0, /^$/],
 ])('evoke %s ends with %i', async (line, code, said) => {
   const args = line.split(' ');
