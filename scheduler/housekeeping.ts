@@ -33,8 +33,8 @@ const roundMs = 30_000;
 const walkEveryRounds = 20;
 /** Longer than any write takes. */
 const leftoverAgeMs = 3_600_000;
-/** Book entries looked at in a round; those whose chunk is gone are taken out. */
-const looksPerRound = 256;
+/** Book entries looked at in a walk; those whose chunk is gone are taken out. Each look is a request to an object store. */
+const looksPerWalk = 256;
 
 export interface HousekeepingReport {
   readonly pinsRemoved: number;
@@ -81,7 +81,9 @@ export class Housekeeping {
         await book.rebuild(this.#entries(signal));
         return true;
       }),
-      entriesForgotten: await attempt('look through the book of the capacity', 0, () => this.#forgetGone(signal)),
+      entriesForgotten: await attempt('look through the book of the capacity', 0, async () =>
+        walk ? this.#forgetGone(signal) : 0,
+      ),
       leftoversRemoved: await attempt('remove interrupted writes', 0, async () =>
         walk ? store.removeLeftovers(leftoverAgeMs) : 0,
       ),
@@ -119,7 +121,7 @@ export class Housekeeping {
   async #forgetGone(signal: AbortSignal): Promise<number> {
     const { book, chunks } = this.#parts;
     let forgotten = 0;
-    for (const { key } of await book.oldest(looksPerRound)) {
+    for (const { key } of await book.oldest(looksPerWalk)) {
       signal.throwIfAborted();
       const mark = await book.mark(key);
       if (mark === undefined || (await chunks.head(parseChunkKey(key))) !== undefined) continue;
