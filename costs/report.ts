@@ -8,7 +8,6 @@ import { Measures } from './measures.ts';
 import type { Prices } from './prices.ts';
 import { Owners, Sheet } from './sheet.ts';
 import { tariffOf } from './tariff.ts';
-import { Turns } from './turns.ts';
 import { type Assumptions, Worlds } from './worlds.ts';
 
 /**
@@ -20,7 +19,6 @@ export type LedgerRead = (span: LedgerSpan) => LedgerPart;
 export interface LedgerSpan {
   readonly fromMs?: number;
   readonly toMs: number;
-  readonly signal?: AbortSignal;
 }
 
 export interface LedgerPart extends AsyncIterable<LedgerEntry> {
@@ -59,25 +57,22 @@ export interface CostRow extends Readonly<Record<World, Bill>> {
 interface CostRequest extends CostQuery {
   readonly read: LedgerRead;
   readonly prices: Prices;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Takes memory for every chunk that the ledger names, and none for an entry; goes on in slices of a few milliseconds.
- * @throws EvokeError OVERLOADED (too many chunks), MALFORMED_REQUEST (too many rows), whatever reading throws; the signal's reason
+ * Takes memory for every chunk that the ledger names, and none for an entry. Computes for seconds without a pause: for threads
+ * that have nothing else to do.
+ * @throws EvokeError OVERLOADED (too many chunks), MALFORMED_REQUEST (too many rows), whatever reading throws
  */
-export async function costReport({ read, prices, signal, ...query }: CostRequest): Promise<CostReport> {
+export async function costReport({ read, prices, ...query }: CostRequest): Promise<CostReport> {
   const { fromMs, toMs, by } = query;
-  const turns = new Turns(signal);
   const chunks = new ChunkTable();
   const owners = new Owners(query.dataset);
   const sheets = eachWorld(() => new Sheet(by === 'day'));
   const measures = new Measures();
   const actual = new Actual(sheets.actual, owners);
-  const cancel = signal === undefined ? {} : { signal };
-  const all = read({ toMs, ...cancel });
+  const all = read({ toMs });
   for await (const entry of all) {
-    if (turns.isOver()) await turns.pass();
     if (entry.atMs >= toMs) break;
     const chunk = chunks.numberOf(entry);
     measures.observe(chunk, entry);
@@ -86,8 +81,7 @@ export async function costReport({ read, prices, signal, ...query }: CostRequest
 
   const tariff = tariffOf(prices);
   const demand = new Worlds(sheets, owners, measures, tariff);
-  for await (const entry of read({ fromMs, toMs, ...cancel })) {
-    if (turns.isOver()) await turns.pass();
+  for await (const entry of read({ fromMs, toMs })) {
     if (entry.atMs < fromMs) continue;
     if (entry.atMs >= toMs) break;
     const chunk = chunks.numberOf(entry);
@@ -95,7 +89,6 @@ export async function costReport({ read, prices, signal, ...query }: CostRequest
     if (entry.kind === 'access') demand.access(chunk, entry);
   }
   for (let chunk = 0; chunk < chunks.size; chunk++) {
-    if (turns.isOver()) await turns.pass();
     actual.end(chunk, toMs);
     demand.end(chunk, toMs);
   }

@@ -42,6 +42,22 @@ test('entries come in the order of the ledger, however they are spread over proc
   );
 });
 
+test('large segments that overlap in time, and begin in the midst of others, are in the order of the ledger', async () => {
+  const store = new MemoryStore();
+  // The second begins where the first's second part does, and the third within one millisecond of both.
+  const rows = [20_000, 9000, 100, 12_000];
+  const begins = [0, 4096, 4096, 2500];
+  const all: LedgerEntry[] = [];
+  for (const [n, count] of rows.entries()) {
+    const entries = Array.from({ length: count }, (_, i) =>
+      anAccess({ atMs: tenAm + (begins[n] ?? 0) + Math.floor(i / 2), requestId: `${n}-${i}` }),
+    );
+    await write(store, { process: 'api', n }, entries);
+    all.push(...entries);
+  }
+  expect(await collect(readLedger(store))).toEqual(all.sort(compareEntries));
+});
+
 test('a window takes entries from its beginning on and before its end', async () => {
   const store = new MemoryStore();
   const times = [tenAm, tenAm + 1, tenAm + hour - 1, tenAm + hour, tenAm + 30 * hour];

@@ -130,3 +130,25 @@ test('another reader finds in many row groups what was written', () => {
   expect(frame.getColumn('bytes_served').sum()).toBe((entries.length * (entries.length - 1)) / 2);
   expect(frame.getColumn('request_id').nUnique()).toBe(entries.length);
 });
+
+test('a large segment is read part by part, and each part says when it begins', async () => {
+  const entries = Array.from({ length: 20_000 }, (_, i) => anAccess({ atMs: tenAm + Math.floor(i / 3) }));
+  const { parts, rows } = openSegment(encodeSegment({ entries, origins: here }));
+  expect(parts).toHaveLength(3);
+  for (const { fromMs, read } of parts) expect((await read()).entries[0]?.atMs).toBe(fromMs);
+  // In any order, and again.
+  const [first, last] = [await parts[0]?.read(), await parts[2]?.read()];
+  expect([first?.entries.length, last?.entries.at(-1)]).toEqual([8192, entries.at(-1)]);
+  expect((await readParts(parts)).entries).toEqual(entries);
+  expect(rows).toBe(20_000);
+});
+
+test('times of any year say when a part begins', () => {
+  fc.assert(
+    fc.property(fc.nat({ max: timeMaxMs }), (atMs) => {
+      const { parts } = openSegment(encodeSegment({ entries: [anAccess({ atMs })], origins: here }));
+      expect(parts.map(({ fromMs }) => fromMs)).toEqual([atMs]);
+    }),
+    { numRuns: 50 },
+  );
+});

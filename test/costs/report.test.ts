@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Access, LedgerEntry } from '../../core/ledger.ts';
 import { sumOfBills } from '../../costs/bill.ts';
 import type { CostReport } from '../../costs/report.ts';
-import { costReport, worlds } from '../../costs/report.ts';
+import { worlds } from '../../costs/report.ts';
 import { Account, tariffOf } from '../../costs/tariff.ts';
 import {
   anyLedger,
@@ -15,7 +15,6 @@ import {
   epochMs,
   inOrder,
   plainPrices,
-  reading,
   report,
 } from './ledgers.ts';
 import { reckon } from './reckoner.ts';
@@ -290,31 +289,4 @@ test('more figures than a report may have are refused, and not held', async () =
   const year = { fromMs: epochMs, toMs: epochMs + 365 * dayMs, by: 'day' } as const;
   await expect(report(datasets, year)).rejects.toMatchObject({ code: 'MALFORMED_REQUEST' });
   expect((await report(datasets, { ...year, by: 'dataset' })).rows).toHaveLength(300);
-});
-
-test('a report that nobody waits for any more ends within some hundred entries', async () => {
-  const stop = new AbortController();
-  let given = 0;
-  const endless = () => ({
-    unreadable: 0,
-    async *[Symbol.asyncIterator]() {
-      for (;;) {
-        if (++given === 10_000) stop.abort(new Error('gone'));
-        yield access(epochMs);
-      }
-    },
-  });
-  await expect(costReport({ ...week, read: endless, prices: plainPrices, signal: stop.signal })).rejects.toThrow(
-    'gone',
-  );
-});
-
-test('a report lets others have their turn: timers go on while it is reckoned', async () => {
-  const entries = Array.from({ length: 200_000 }, (_, i) => access(epochMs + i));
-  let ticks = 0;
-  const timer = setInterval(() => ticks++, 5);
-  const startedMs = performance.now();
-  await costReport({ ...week, read: reading(entries), prices: plainPrices });
-  clearInterval(timer);
-  expect(ticks).toBeGreaterThan((performance.now() - startedMs) / 40);
 });

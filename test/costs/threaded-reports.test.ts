@@ -11,6 +11,8 @@ import { costReport } from '../../costs/report.ts';
 import { formsOf } from '../../costs/report-forms.ts';
 import { ThreadedReports } from '../../costs/threaded-reports.ts';
 import { FsStore } from '../../store/fs-store.ts';
+import type { Store } from '../../store/store.ts';
+import { bucket, faultyS3 } from '../store/s3-faults.ts';
 import { temporaryFolder } from '../temp.ts';
 import { aPut } from './any-entry.ts';
 import { dayMs, plainPrices } from './ledgers.ts';
@@ -30,7 +32,7 @@ async function threaded({ heapMbMax, log = silentLog }: { heapMbMax?: number; lo
   return { folder, store, reports };
 }
 
-async function tell(store: FsStore): Promise<void> {
+async function tell(store: Pick<Store, 'put'>): Promise<void> {
   const byHour = Map.groupBy(scriptedWeek(fromMs, 2), ({ atMs }) => Math.floor(atMs / hourMs) * hourMs);
   for (const [hour, entries] of byHour) {
     const origin = { process: 'test', n: 1 };
@@ -48,6 +50,25 @@ test('a report is the same out of the thread, to the byte', async () => {
     expect(Buffer.from(forms.json).toString()).toBe(Buffer.from(expected.json).toString());
     expect(Buffer.from(forms.csv).equals(expected.csv)).toBe(true);
   }
+});
+
+test('the thread reads a ledger in a bucket too, with the credentials of the environment', async () => {
+  const { store, port, lines } = await faultyS3();
+  await tell(store);
+  const location = {
+    kind: 's3',
+    bucket,
+    prefix: 'p/',
+    endpoint: `http://127.0.0.1:${port}`,
+    region: 'us-east-1',
+  } as const;
+  const reports = new ThreadedReports({ store: location, prices: plainPrices, log: silentLog });
+  onTestFinished(() => reports.close());
+  const before = lines.length;
+  const read = (span: object) => readLedger(store, span);
+  const { json } = await reports.compute(week, patient);
+  expect(lines.length).toBeGreaterThan(before);
+  expect(Buffer.from(json).equals(formsOf(await costReport({ ...week, read, prices: plainPrices })).json)).toBe(true);
 });
 
 test('what cannot be read is logged once, and a report that is refused says why', async () => {
