@@ -45,6 +45,8 @@ export interface ApiDeps {
   readonly failures: Pick<FailedRequests, 'find'>;
   /** The longest that a client may have `Prefer: respond-async` wait. */
   readonly asyncWaitSecondsMax: number;
+  /** Aborted when this process begins to stop: whoever can be told to come back is told so at once. */
+  readonly stopping: AbortSignal;
   readonly marshaller: Marshaller;
   readonly representations: Representations;
   readonly prepared: PreparedEvents;

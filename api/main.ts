@@ -143,6 +143,7 @@ export async function startApi(
   });
   const board = new Board(redis);
   const batches = new Batches(store, clock);
+  const stopping = new AbortController();
   const streams = new EventStreams({ streamsMax: config.streams, time: systemTime });
   metrics.gauge('evoke_streams', 'Open progress streams.', () => streams.size);
   const failures = new FailedRequests({ board, clock });
@@ -183,6 +184,7 @@ export async function startApi(
     requests,
     failures,
     asyncWaitSecondsMax: config.waitSeconds,
+    stopping: stopping.signal,
     marshaller,
     representations: new Representations(representationsMax),
     prepared: new PreparedEvents(),
@@ -240,6 +242,7 @@ export async function startApi(
     const joined = processes.join(me, () => ledgerBeat(ownLedger.counters));
     const stop = async (drainMs: number) => {
       edge.draining = true;
+      stopping.abort();
       streams.end();
       await server.drain(drainMs);
       await close();

@@ -39,6 +39,11 @@ const schedulerCounters = [
     'evoke_ledger_lost_with_processes_total',
     'Ledger entries that killed processes had not written.',
   ],
+  [
+    'cpuSecondsLostWithProcesses',
+    'evoke_ledger_cpu_seconds_lost_with_processes_total',
+    'CPU that killed workers had used for chunks under way.',
+  ],
   ['ledgerRecovered', 'evoke_ledger_recovered_total', 'Generations told from the trailers of their chunks.'],
   ['ledgerLostChunks', 'evoke_ledger_lost_chunks_total', 'Chunks found gone without a word.'],
   ['batchGrants', 'evoke_batch_grants_total', 'Chunks of batches put before those that people wait for.'],

@@ -22,7 +22,6 @@ export const ledger: Benchmark = {
       flushMs: 1_000_000,
       clock: systemClock,
       log: silentLog,
-      rowsMax: entries + 1,
     });
     const record: number[] = [];
     const flush: number[] = [];

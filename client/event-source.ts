@@ -1,4 +1,5 @@
 // Server-sent events (the HTML standard's `text/event-stream`) as an iterator: one connection, to its end.
+import { ConnectionError } from './errors.ts';
 import { connectionError, request } from './http.ts';
 
 export interface ServerEvent {
@@ -34,6 +35,7 @@ export async function* serverEvents(url: string, options: EventSourceOptions = {
     const headers = new Headers({ Accept: 'text/event-stream' });
     if (options.lastEventId !== undefined) headers.set('Last-Event-ID', options.lastEventId);
     const response = await request(url, { signal, headers });
+    checkIsStream(response);
     const parser = new EventParser(options.lastEventId ?? '');
     const decoder = new TextDecoder();
     for await (const part of response.body ?? []) {
@@ -50,7 +52,14 @@ export async function* serverEvents(url: string, options: EventSourceOptions = {
   }
 }
 
-/** Said by `request` already in the client's own words. */
+/** A page that a proxy answers with would otherwise look like a stream without events. */
+function checkIsStream({ headers, url }: Response): void {
+  const type = headers.get('content-type') ?? 'no type';
+  if (/^text\/event-stream\b/i.test(type)) return;
+  throw new ConnectionError(`${new URL(url).origin} answers with ${type} where a stream of events should be.`);
+}
+
+/** Said already in the client's own words. */
 function isTold(error: unknown): boolean {
   return error instanceof Error && (error.name === 'ServiceError' || error.name === 'ConnectionError');
 }

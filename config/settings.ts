@@ -232,7 +232,7 @@ export const settings = {
   asyncRequests: define({
     name: 'ASYNC_REQUESTS',
     unit: 'requests',
-    default: '64',
+    default: '256',
     meaning: 'asynchronous requests an api process has under way',
     read: whole(1, 10000),
   }),

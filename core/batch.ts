@@ -60,6 +60,11 @@ export interface BatchRecords {
   readonly progress: BatchProgress | undefined;
 }
 
+/** Whether it is paused by itself, because its output cannot be kept, and not by a person. */
+export function waitsForStore(progress: Pick<BatchProgress, 'state' | 'reason'> | undefined): boolean {
+  return progress?.state === 'paused' && progress.reason?.startsWith('STORE_UNAVAILABLE') === true;
+}
+
 const notBegun: Pick<BatchProgress, 'state' | 'reason' | keyof Tally> = { state: 'pending', ...emptyTally };
 
 /** What is to be shown: a wish counts at once, also before the scheduler has heard of it. */
@@ -69,5 +74,7 @@ export function batchStatus({ wish, progress }: BatchRecords): { state: WorkStat
   if (isFinal(state)) return { state, ...(reason === undefined ? {} : { reason }), ...tally };
   if (wish?.state === 'cancelled') return { state: 'cancelled', ...tally };
   if (wish?.state === 'paused') return { state: 'paused', ...tally };
+  // Resumed by somebody, and not begun again: others are before it, or nobody has heard yet.
+  if (state === 'paused' && !waitsForStore(progress)) return { state: 'pending', ...tally };
   return { state, ...(reason === undefined ? {} : { reason }), ...tally };
 }

@@ -42,10 +42,14 @@ export interface Generation extends EntryBase, Work {
 /**
  * Why CPU came to nothing. `cancelled`: nobody waited any more, or the worker stopped; `failed`: the generator said that an
  * event cannot be made; `crashed`: anything else that was thrown, a thread that died, a time that was up; `duplicate`:
- * somebody else had stored the chunk meanwhile; `unstored`: it was made and could not be kept.
+ * somebody else had stored the chunk meanwhile; `unstored`: it was made and could not be kept, as far as its worker knows.
  */
 export type WasteCause = 'cancelled' | 'failed' | 'crashed' | 'duplicate' | 'unstored';
 
+/**
+ * CPU came to nothing. `atMs` of what was unstored is its `generatedAt`: when the store had taken the chunk after all, it
+ * turns up as a generation of that time, and counts as that alone.
+ */
 export interface Waste extends EntryBase, Work {
   readonly kind: 'waste';
   readonly cause: WasteCause;

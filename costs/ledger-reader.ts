@@ -6,9 +6,10 @@ import type { LedgerEntry } from '../core/ledger.ts';
 import { type Log, silentLog } from '../core/log.ts';
 import { type LedgerStore, type ListedHour, ledgerHours, openHour } from './ledger-hour.ts';
 import { timeMaxMs } from './ledger-names.ts';
-import { compareEntries, tellTheSame } from './ledger-order.ts';
+import { compareEntries } from './ledger-order.ts';
 import { SegmentDamaged, type SegmentPart } from './ledger-segment.ts';
 import { Merging } from './merging.ts';
+import { Tellings } from './tellings.ts';
 
 export interface LedgerWindow {
   /** Entries from this time on, milliseconds since the epoch (default: all). */
@@ -45,7 +46,7 @@ export class LedgerReading implements AsyncIterable<LedgerEntry> {
     const { fromMs = 0, toMs = timeMaxMs + 1, signal } = this.#window;
     this.#unreadable = 0;
     let count = 0;
-    let last: LedgerEntry | undefined;
+    const tellings = new Tellings();
     for await (const hour of ledgerHours(this.#store, { fromMs, toMs })) {
       signal?.throwIfAborted();
       const later = await this.#partsOf(hour);
@@ -61,9 +62,7 @@ export class LedgerReading implements AsyncIterable<LedgerEntry> {
         const entry = merging.take();
         if (entry === undefined) break;
         if (entry.atMs < fromMs || entry.atMs >= toMs) continue;
-        // Tellings of the same stand side by side.
-        if (last !== undefined && tellTheSame(last, entry)) continue;
-        last = entry;
+        if (tellings.isTold(entry)) continue;
         yield entry;
         if (++count % turnEvery !== 0) continue;
         await setImmediate();
@@ -99,7 +98,8 @@ export class LedgerReading implements AsyncIterable<LedgerEntry> {
 
 /**
  * The ledger's entries in order of time; within a millisecond generations, wastes, puts, accesses, evictions, and then by
- * content, so that the order does not depend on who wrote what where. A generation or put told twice is given once.
+ * content, so that the order does not depend on who wrote what where. A generation or put told twice is given once, and a
+ * chunk that was told unstored, and is stored, as that alone.
  * @throws EvokeError STORE_UNAVAILABLE while it is read, or the signal's reason
  */
 export function readLedger(store: LedgerStore, window: LedgerWindow = {}): LedgerReading {

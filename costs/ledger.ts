@@ -18,7 +18,7 @@ export interface LedgerOptions {
   readonly flushMs: number;
   readonly clock: Clock;
   readonly log: Log;
-  /** Entries in a segment; so many are written at once (default 65,536). Twice as many may wait to be encoded. */
+  /** Entries in a segment; so many are written at once (default 16,384). Eight times as many may wait to be encoded. */
   readonly rowsMax?: number;
   /** Segments that the store does not take are kept up to this size in all (default 64 MiB: some five million entries). */
   readonly waitingBytesMax?: number;
@@ -44,7 +44,9 @@ interface Segment {
 }
 
 const processLengthMax = 100;
-const rowsMaxDefault = 65_536;
+/** Handing more to the encoding thread at once would keep the event loop for more than some milliseconds. */
+const rowsMaxDefault = 16_384;
+const segmentsInMemory = 8;
 const closeMsDefault = 5000;
 const waitingBytesMaxDefault = 64 * 1024 * 1024;
 const retryMsMin = 500;
@@ -62,6 +64,7 @@ export class Ledger implements LedgerSink {
   /** Encoded, in the order in which they are put. */
   readonly #waiting: Segment[] = [];
   #waitingBytes = 0;
+  #encoding: Promise<void> = Promise.resolve();
   #lastNumber = 0;
   #timer: NodeJS.Timeout | undefined;
   #retryMs = retryMsMin;
@@ -90,13 +93,16 @@ export class Ledger implements LedgerSink {
   record(entry: LedgerEntry): void {
     this.#counters.recorded++;
     const count = this.#entries.length;
-    if (this.#state !== 'open' || count >= 2 * this.#rowsMax || !isRecordable(entry)) {
+    if (this.#state !== 'open' || count >= segmentsInMemory * this.#rowsMax || !isRecordable(entry)) {
       this.#lose(1, 'they came too late, too fast, or were no entries');
       return;
     }
     this.#entries.push(entry);
-    if (count + 1 === this.#rowsMax) void this.flush();
-    else this.#timer ??= this.#flushAfter(this.#options.flushMs);
+    if (count + 1 === this.#rowsMax) {
+      // At once: an earlier flush may be waiting for the store.
+      void this.#encode();
+      void this.flush();
+    } else this.#timer ??= this.#flushAfter(this.#options.flushMs);
   }
 
   /** Encodes what was recorded and tries once to write all that waits. Never rejects: `counters` and `isSettled` tell. */
@@ -142,7 +148,7 @@ export class Ledger implements LedgerSink {
       await this.#putWaiting();
       this.#retryMs = retryMsMin;
     } catch (error) {
-      if (this.#state === 'closed') return;
+      if (this.#isClosed) return;
       this.#sparing.failed.tell((heldBack) =>
         this.#options.log.warn(
           { error: messageOf(error), waitingBytes: this.#waitingBytes, heldBack },
@@ -156,23 +162,40 @@ export class Ledger implements LedgerSink {
     else if (this.#entries.length > 0) this.#timer ??= this.#flushAfter(this.#options.flushMs);
   }
 
-  /** Makes segments of what was recorded so far. */
-  async #encode(): Promise<void> {
-    const { waitingBytesMax = waitingBytesMaxDefault } = this.#options;
-    const entries = this.#entries;
-    this.#entries = [];
-    for (const [hour, group] of byHour(entries)) {
-      for (let first = 0; first < group.length; first += this.#rowsMax) {
-        const rows = group.slice(first, first + this.#rowsMax);
-        if (this.#waitingBytes >= waitingBytesMax) {
-          this.#lose(rows.length, 'the store has not taken any for too long');
-          continue;
+  /** Makes segments of what was recorded so far; one at a time. Never rejects. */
+  #encode(): Promise<void> {
+    this.#encoding = this.#encoding.then(async () => {
+      const entries = this.#entries;
+      this.#entries = [];
+      for (const [hour, group] of byHour(entries)) {
+        for (let first = 0; first < group.length; first += this.#rowsMax) {
+          await this.#encodeRows(hour, group.slice(first, first + this.#rowsMax));
         }
-        const origin = { process: this.#process, n: ++this.#lastNumber };
-        const file = await this.#encoder.encode({ entries: rows, origins: origin });
-        this.#waiting.push({ name: segmentName({ hourMs: hour, ...origin }), file, rows: rows.length });
-        this.#waitingBytes += file.length;
       }
+    });
+    return this.#encoding;
+  }
+
+  /** Then everything that was not written has been counted as lost. */
+  get #isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  async #encodeRows(hour: number, rows: readonly LedgerEntry[]): Promise<void> {
+    const { waitingBytesMax = waitingBytesMaxDefault } = this.#options;
+    if (this.#isClosed) return;
+    if (this.#waitingBytes >= waitingBytesMax) {
+      this.#lose(rows.length, 'the store has not taken any for too long');
+      return;
+    }
+    const origin = { process: this.#process, n: ++this.#lastNumber };
+    try {
+      const file = await this.#encoder.encode({ entries: rows, origins: origin });
+      if (this.#isClosed) return;
+      this.#waiting.push({ name: segmentName({ hourMs: hour, ...origin }), file, rows: rows.length });
+      this.#waitingBytes += file.length;
+    } catch (error) {
+      if (!this.#isClosed) this.#lose(rows.length, `they could not be encoded: ${messageOf(error)}`);
     }
   }
 
@@ -183,7 +206,7 @@ export class Ledger implements LedgerSink {
       const isNew = await this.#options.store.put(name, [file], { ifAbsent: true });
       // A put whose answer was lost has stored these very bytes.
       const isThere = isNew || (await this.#options.store.get(name))?.equals(file) === true;
-      if (this.#state === 'closed') return;
+      if (this.#isClosed) return;
       this.#waiting.shift();
       this.#waitingBytes -= file.length;
       if (isThere) {

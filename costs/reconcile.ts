@@ -9,8 +9,10 @@ import type { Log } from '../core/log.ts';
 import type { Provenance } from '../core/provenance.ts';
 import { chunkOfName, chunksPrefix } from '../store/chunk-names.ts';
 import type { Chunks } from '../store/chunks.ts';
+import { everyObject } from '../store/listing.ts';
+import { makingOf } from '../store/making.ts';
 import { readRecord, writeRecord } from '../store/records.ts';
-import { listLimitMax, type Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import type { Ledger } from './ledger.ts';
 import { readLedger } from './ledger-reader.ts';
 import { isRecordable } from './ledger-schema.ts';
@@ -93,7 +95,7 @@ export class Reconciler {
   async reconcile(options: ReconcileOptions = {}, signal?: AbortSignal): Promise<Reconciled> {
     const startedMs = this.#parts.clock.now();
     const untilMs = options.all === true ? Number.POSITIVE_INFINITY : startedMs - this.#marginMs;
-    const doneMs = await this.#doneUntil();
+    const doneMs = await this.#doneUntil(startedMs);
     const sinceMs = options.all === true ? 0 : (options.sinceMs ?? doneMs);
     const lostBefore = this.#parts.ledger.counters.lost;
     const told = new ToldChunks();
@@ -133,11 +135,15 @@ export class Reconciler {
       for (const [at, stored] of untold.entries()) {
         const made = making(stored, trailers[at]);
         if (made === undefined) report.illegible++;
-        if (made === undefined || told.isLast(made.generation)) continue;
-        this.#parts.ledger.record(made.generation);
-        this.#parts.ledger.record(made.put);
+        if (made === undefined) continue;
+        const { generation, put } = made;
+        const putAtMs = told.untoldPutAtMs(generation, stored.modifiedAtMs);
+        const isTold = told.hasMaking(generation);
+        if (isTold && putAtMs === undefined) continue;
+        if (!isTold) this.#parts.ledger.record(generation);
+        if (putAtMs !== undefined) this.#parts.ledger.record({ ...put, atMs: putAtMs });
         report.added++;
-        report.cpuSeconds += made.generation.cpuMicros / 1e6;
+        if (!isTold) report.cpuSeconds += generation.cpuMicros / 1e6;
         if ((2 * report.added) % flushEvery < 2) await this.#flush();
       }
       untold = [];
@@ -161,6 +167,8 @@ export class Reconciler {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if (told.missing(untilMs, 1).length === 0) return;
+    // When it was found: whoever makes one of them again has not made it yet.
+    const atMs = this.#parts.clock.now();
     if (Number.isFinite(untilMs)) {
       // Somebody may have evicted them a moment ago, and not written it yet.
       await pause(this.#marginMs, signal);
@@ -170,7 +178,7 @@ export class Reconciler {
     for (const chunk of told.missing(untilMs, lostMax)) {
       signal?.throwIfAborted();
       if ((await this.#parts.chunks.head(chunk)) !== undefined) continue;
-      this.#parts.ledger.record({ kind: 'eviction', cause: 'lost', atMs: this.#parts.clock.now(), ...chunk });
+      this.#parts.ledger.record({ kind: 'eviction', cause: 'lost', atMs, ...chunk });
       report.lost++;
       if (report.lost % flushEvery === 0) await this.#flush();
     }
@@ -178,15 +186,9 @@ export class Reconciler {
 
   async *#stored(derivation: string | undefined): AsyncGenerator<Stored> {
     const prefix = derivation === undefined ? chunksPrefix : `${chunksPrefix}${derivation}/`;
-    let after: string | undefined;
-    for (;;) {
-      const page = await this.#parts.store.list(prefix, after === undefined ? {} : { after });
-      for (const { name, bytes, modifiedAtMs } of page) {
-        const chunk = chunkOfName(name);
-        if (chunk !== undefined) yield { chunk, bytes, modifiedAtMs };
-      }
-      after = page.at(-1)?.name;
-      if (page.length < listLimitMax) return;
+    for await (const { name, bytes, modifiedAtMs } of everyObject(this.#parts.store, prefix)) {
+      const chunk = chunkOfName(name);
+      if (chunk !== undefined) yield { chunk, bytes, modifiedAtMs };
     }
   }
 
@@ -201,9 +203,11 @@ export class Reconciler {
   }
 
   /** Up to when everything stored has been compared; 0 when nobody knows, or the record does not read. */
-  async #doneUntil(): Promise<number> {
+  async #doneUntil(nowMs: number): Promise<number> {
     const record = await readRecord(this.#parts.store, recordName, reconciledRecord).catch(() => undefined);
-    return record === undefined ? 0 : Date.parse(record.until);
+    const untilMs = record === undefined ? 0 : Date.parse(record.until);
+    // In the future: it was written by a clock that has been set right since, and says nothing.
+    return untilMs > nowMs ? 0 : untilMs;
   }
 }
 
@@ -213,25 +217,8 @@ function making(
   provenance: Provenance | undefined,
 ): { generation: Generation; put: Put } | undefined {
   if (provenance === undefined || !isOf(chunk, provenance)) return undefined;
-  const base = {
-    atMs: Date.parse(provenance.generatedAt),
-    dataset: provenance.dataset ?? '',
-    generator: provenance.derivation.generator,
-    derivation: chunk.derivation,
-    batchEvents: chunk.batchEvents,
-    range: chunk.range,
-    bytes,
-  };
-  const generation: Generation = {
-    kind: 'generation',
-    ...base,
-    cpuMicros: Math.round(provenance.cpuSeconds * 1e6),
-    wallMicros: Math.round(provenance.wallSeconds * 1e6),
-    attempt: provenance.attempt,
-    requestId: provenance.requestId,
-    batch: provenance.batch ?? '',
-  };
-  return isRecordable(generation) ? { generation, put: { kind: 'put', ...base } } : undefined;
+  const made = makingOf(chunk, bytes, provenance);
+  return isRecordable(made.generation) ? made : undefined;
 }
 
 function isOf(chunk: ChunkRef, provenance: Provenance): boolean {

@@ -20,7 +20,9 @@ export class ToldChunks {
   /** 1 for what was found in the store. */
   readonly #seen = new Column();
   readonly #generatedAtMs = new Column();
+  readonly #generatedBeforeAtMs = new Column();
   readonly #putAtMs = new Column();
+  readonly #goneAtMs = new Column();
   readonly #first = new Column();
   readonly #end = new Column();
   readonly #bytes = new Column();
@@ -34,9 +36,11 @@ export class ToldChunks {
     const chunk = this.#table.numberOf(entry);
     if (entry.kind === 'eviction') {
       this.#state.set(chunk, absent);
+      this.#goneAtMs.set(chunk, entry.atMs);
       return;
     }
     if (entry.kind === 'generation') {
+      this.#generatedBeforeAtMs.set(chunk, this.#generatedAtMs.get(chunk));
       this.#generatedAtMs.set(chunk, entry.atMs);
       return;
     }
@@ -60,10 +64,21 @@ export class ToldChunks {
     return this.#state.get(chunk) === stored && putAtMs >= atMs && this.#generatedAtMs.get(chunk) === putAtMs;
   }
 
-  /** Whether the ledger's last making of the chunk is this one, told whole. */
-  isLast(generation: Generation): boolean {
+  /** Whether the ledger has this making, as the last of the chunk or the one before: what was put late may be as old. */
+  hasMaking({ atMs, ...ref }: Generation): boolean {
+    const chunk = this.#table.numberOf(ref);
+    return this.#generatedAtMs.get(chunk) === atMs || this.#generatedBeforeAtMs.get(chunk) === atMs;
+  }
+
+  /**
+   * When a chunk of this making, that is in the store since `storedAtMs`, was put: undefined when the ledger has it so. As a
+   * rule when it was made; but a put that the store took late may bring back what was evicted meanwhile.
+   */
+  untoldPutAtMs(generation: Generation, storedAtMs: number): number | undefined {
     const chunk = this.#table.numberOf(generation);
-    return this.#generatedAtMs.get(chunk) === generation.atMs && this.#putAtMs.get(chunk) === generation.atMs;
+    if (this.#state.get(chunk) === stored && this.#putAtMs.get(chunk) >= generation.atMs) return undefined;
+    const goneAtMs = this.#goneAtMs.get(chunk);
+    return generation.atMs > goneAtMs ? generation.atMs : Math.max(storedAtMs, goneAtMs + 1);
   }
 
   /** Up to so many chunks that should be there, put before this time, and that were not seen. */

@@ -132,11 +132,13 @@ export class Processes {
 
   /**
    * The last words of those that fell silent without a goodbye since this was last asked, by anybody: killed, or cut off.
+   * Whoever was silent for a while only, as everybody is while Redis does not answer, is not among them.
    * @throws EvokeError QUEUE_UNAVAILABLE
    */
   async takeSilent(): Promise<LivingProcess[]> {
+    const living = new Set((await this.list()).map(({ id }) => id));
     const texts = await this.#calls.call((redis) => redis.lpop(this.#silentKey, silentMax));
-    return (texts ?? []).map((text) => JSON.parse(text) as LivingProcess);
+    return (texts ?? []).map((text) => JSON.parse(text) as LivingProcess).filter(({ id }) => !living.has(id));
   }
 
   /** Says goodbye, so that nobody waits for the silence, and closes. */

@@ -27,7 +27,7 @@ const roundMs = 1_000;
 const ordersPerThread = 2;
 const ordersMin = 2;
 const ordersMax = 256;
-/** Ends that this process has seen: the store may be a moment behind. */
+/** Ends that this process has seen, about half a kilobyte each. */
 const endedMax = 10_000;
 const errorLineMs = 30_000;
 
@@ -36,7 +36,7 @@ export class BatchRunner {
   readonly #parts: BatchRunnerParts;
   readonly #errors = new Sparing(errorLineMs);
   readonly #runs = new Map<string, BatchRun>();
-  #ended = new LRUCache<string, true>({ max: endedMax });
+  #ended = new LRUCache<string, BatchProgress>({ max: endedMax });
   #trouble: StoreTrouble;
   #threads = 0;
   /** Aborted when there is something to decide before the round is over. */
@@ -80,7 +80,14 @@ export class BatchRunner {
     await writer.saveLeft();
     const living = await processes.list().catch(() => undefined);
     if (living !== undefined) this.#threads = threadsOf(living);
-    const active = (await batches.active()).filter(({ batch }) => !this.#ended.has(batch.id));
+    const active: BatchRecords[] = [];
+    for (const records of await batches.active()) {
+      const { id } = records.batch;
+      const end = this.#ended.get(id);
+      if (end === undefined) active.push(records);
+      // The store is a moment behind, or a write that it took long ago came only now: the end is told once more.
+      else await writer.save(id, end);
+    }
     for (const records of active) {
       this.#trouble.heed(records);
       await this.#heed(records);
@@ -159,12 +166,12 @@ export class BatchRunner {
     const { progress } = end;
     log.info({ batch: id, ...progress }, 'a batch stopped');
     if (end.how === 'unkept') this.#trouble.met(run.records);
-    if (isFinal(progress.state)) this.#ended.set(id, true);
+    if (isFinal(progress.state)) this.#ended.set(id, progress);
     this.#news.abort();
   }
 
   async #end(id: string, progress: BatchProgress): Promise<void> {
-    this.#ended.set(id, true);
+    this.#ended.set(id, progress);
     await this.#parts.writer.save(id, progress);
     await this.#parts.writer.show(id, progress);
   }

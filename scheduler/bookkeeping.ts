@@ -24,8 +24,8 @@ const roundMs = 30_000;
 const walkMs = 600_000;
 
 export class Bookkeeping {
-  /** For the heartbeat: entries that killed processes had not written, as they last said. */
-  readonly counters = { ledgerLostWithProcesses: 0 };
+  /** For the heartbeat: entries that killed processes had not written, and CPU of chunks under way, as they last said. */
+  readonly counters = { ledgerLostWithProcesses: 0, cpuSecondsLostWithProcesses: 0 };
   readonly #parts: BookkeepingParts;
   #reconcileAtMs = 0;
   #compactAtMs = 0;
@@ -60,12 +60,14 @@ export class Bookkeeping {
   /** What it had not written is lost, but for the making of chunks, which they tell themselves. */
   async #somebodyDied(): Promise<boolean> {
     const silent = await this.#parts.processes.takeSilent().catch(() => []);
-    for (const { role, pid, host, ledgerEntries, ledgerWritten, ledgerLost } of silent) {
+    for (const { role, pid, host, cpuSecondsUnderway, ledgerEntries, ledgerWritten, ledgerLost } of silent) {
       const entries = Number(ledgerEntries ?? 0) - Number(ledgerWritten ?? 0) - Number(ledgerLost ?? 0);
+      const cpuSeconds = Number(cpuSecondsUnderway ?? 0);
       this.counters.ledgerLostWithProcesses += entries;
+      this.counters.cpuSecondsLostWithProcesses += cpuSeconds;
       this.#parts.log.warn(
-        { role, pid, host, entries },
-        'a process fell silent: so many ledger entries were not written',
+        { peer: { role, pid, host }, entries, cpuSeconds },
+        'a process fell silent: so many ledger entries were not written, and so much CPU came to nothing',
       );
     }
     return silent.length > 0;

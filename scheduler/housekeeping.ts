@@ -7,6 +7,7 @@ import { isNamePart } from '../core/dataset.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { UsageBook, UsageEntry } from '../core/usage-book.ts';
+import { everyObject } from '../store/listing.ts';
 import { removeOldRequests } from '../store/requests.ts';
 import type { StoreBackend } from '../store/store.ts';
 import { rest, type Time } from './time.ts';
@@ -96,18 +97,13 @@ export class Housekeeping {
   async #removeExpiredPins(signal: AbortSignal): Promise<number> {
     const { store, catalog } = this.#parts;
     let removed = 0;
-    let after: string | undefined;
-    for (;;) {
-      const page = await store.list('pins/', after === undefined ? {} : { after });
-      for (const { name: object } of page) {
-        signal.throwIfAborted();
-        const name = pinned(object);
-        // Looked at just before, so that a pin that was renewed stays.
-        if (name !== undefined && !(await catalog.isPinnedNow(name)) && (await catalog.unpin(name))) removed++;
-      }
-      after = page.at(-1)?.name;
-      if (after === undefined) return removed;
+    for await (const { name: object } of everyObject(store, 'pins/')) {
+      signal.throwIfAborted();
+      const name = pinned(object);
+      // Looked at just before, so that a pin that was renewed stays.
+      if (name !== undefined && !(await catalog.isPinnedNow(name)) && (await catalog.unpin(name))) removed++;
     }
+    return removed;
   }
 
   async *#entries(signal: AbortSignal): AsyncGenerator<UsageEntry> {

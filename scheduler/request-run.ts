@@ -101,6 +101,11 @@ export class RequestRun {
     this.#wake();
   }
 
+  /** It is not to be made any more, and for this reason. */
+  refuse(error: EvokeError): void {
+    this.#fail(error);
+  }
+
   /** This process stops: what is on order stays so, for whoever goes on with it. */
   leave(): void {
     this.#leaving.abort();

@@ -2,7 +2,7 @@
 // second; a request whose runner has fallen silent is taken up by whoever is next asked about it. Two at once do no harm: the
 // queue joins their orders, and the first end counts.
 import { z } from 'zod';
-import { type Dataset, parseDatasetName } from '../core/dataset.ts';
+import { type Dataset, type DatasetName, parseDatasetName } from '../core/dataset.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
 import type { EventsRequest, EventsRequestEnd, EventsRequestWord } from '../core/events-request.ts';
 import type { Log } from '../core/log.ts';
@@ -14,7 +14,10 @@ import { RequestRun, type RunOptions, type RunParts } from './request-run.ts';
 export interface AsyncRequestsParts extends Omit<RunParts, 'window'> {
   readonly records: Pick<Requests, 'accept' | 'find' | 'end' | 'endOf'>;
   readonly board: Pick<Board, 'publish' | 'read'>;
-  readonly catalog: { get(name: { scope: string; name: string }): Promise<Dataset> };
+  readonly catalog: {
+    get(name: DatasetName): Promise<Dataset>;
+    isRetired(name: DatasetName): Promise<boolean>;
+  };
   /** Generating threads of all living workers. */
   readonly threads: () => Promise<number>;
   /** How many may be under way here, and of one client (settings ASYNC_REQUESTS, CLIENT_REQUESTS). */
@@ -72,6 +75,8 @@ export class AsyncRequests {
   readonly #runs = new Map<string, RequestRun>();
   /** Those that can be looked up; the others may yet be answered by who began them. */
   readonly #kept = new Set<RequestRun>();
+  /** Those of them about which the store is being asked. */
+  readonly #asking = new Set<RequestRun>();
   #threads = threadsUnlessKnown;
   #beats = 0;
   #cancelBeat: () => void = () => undefined;
@@ -89,22 +94,22 @@ export class AsyncRequests {
 
   /**
    * Begins the work; nobody can look it up before it is kept. Whoever begins one keeps it or discards it.
-   * @throws EvokeError OVERLOADED, TOO_MANY_REQUESTS
+   * @throws EvokeError TOO_MANY_REQUESTS, OVERLOADED
    */
   begin(options: RunOptions & { readonly client: string }): RequestRun {
     const { requestsMax, clientRequestsMax } = this.#parts;
-    if (this.#closed || this.#runs.size >= requestsMax) {
-      throw new EvokeError('OVERLOADED', {
-        detail: `${this.#runs.size} asynchronous requests are under way already; this process has ${requestsMax} at a time.`,
-        hint: 'Wait for some to end; EVOKE_ASYNC_REQUESTS sets the bound.',
-        retryAfterSeconds: 10,
-      });
-    }
     const own = [...this.#runs.values()].filter(({ client }) => client === options.client).length;
     if (own >= clientRequestsMax) {
       throw new EvokeError('TOO_MANY_REQUESTS', {
         detail: `${own} asynchronous requests of this client are under way already.`,
         hint: 'Wait for some to end, or cancel them; EVOKE_CLIENT_REQUESTS sets the bound.',
+        retryAfterSeconds: 10,
+      });
+    }
+    if (this.#closed || this.#runs.size >= requestsMax) {
+      throw new EvokeError('OVERLOADED', {
+        detail: `${this.#runs.size} asynchronous requests are under way already; this process has ${requestsMax} at a time.`,
+        hint: 'Wait for some to end; EVOKE_ASYNC_REQUESTS sets the bound.',
         retryAfterSeconds: 10,
       });
     }
@@ -214,20 +219,30 @@ export class AsyncRequests {
     for (const run of this.#runs.values()) run.check();
     for (const run of this.#kept) void this.#publish(run);
     if (this.#runs.size === 0 || this.#beats % looksEveryBeats !== 0) return;
-    const { threads, records } = this.#parts;
-    threads().then(
+    this.#parts.threads().then(
       (found) => {
         this.#threads = found;
       },
       () => undefined,
     );
     for (const run of this.#kept) {
-      records.endOf(run.request.id).then(
-        (end) => {
-          if (end !== undefined) run.endsAs(end);
-        },
-        () => undefined,
-      );
+      // A store that is silent is not asked again and again beside all who wait for it.
+      if (this.#asking.has(run)) continue;
+      this.#asking.add(run);
+      this.#askAbout(run)
+        .catch(() => undefined)
+        .finally(() => this.#asking.delete(run));
+    }
+  }
+
+  /** Whether it was cancelled elsewhere, or its dataset was found wrong. @throws EvokeError STORE_UNAVAILABLE */
+  async #askAbout(run: RequestRun): Promise<void> {
+    const { catalog, records } = this.#parts;
+    const { id, dataset } = run.request;
+    const end = await records.endOf(id);
+    if (end !== undefined) run.endsAs(end);
+    else if (await catalog.isRetired(parseDatasetName(dataset))) {
+      run.refuse(new EvokeError('RETIRED', { detail: `${dataset} was found wrong and is retired.` }));
     }
   }
 

@@ -1,12 +1,11 @@
 // What the scheduler does about a store that cannot keep what is made: batches wait, and one chunk is tried after 5 s, then
 // after ever longer pauses of at most 5 min, until one is kept. All batches share it, because they share the store: CPU is
 // spent on one chunk a pause, however many of them wait.
-import type { BatchRecords } from '../core/batch.ts';
+import { type BatchRecords, waitsForStore } from '../core/batch.ts';
 import type { Clock } from '../core/clock.ts';
 
 const firstPauseMs = 5_000;
 const pauseMsMax = 300_000;
-const code = 'STORE_UNAVAILABLE';
 
 export class StoreTrouble {
   readonly #clock: Clock;
@@ -43,7 +42,7 @@ export class StoreTrouble {
 
   /** A batch that waited for the store when it was last written down is begun with one chunk. */
   inherit({ batch, wish, progress }: BatchRecords): void {
-    if (progress?.state === 'paused' && progress.reason?.startsWith(code)) this.#met.set(batch.id, wish?.at);
+    if (waitsForStore(progress)) this.#met.set(batch.id, wish?.at);
   }
 
   /** When somebody asks for a batch to go on that met it, there is no more waiting. */

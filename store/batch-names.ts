@@ -1,17 +1,19 @@
-// Where the records of batches lie in a store: `batches/<id>.json`, `batches/<id>.wish.json`, `batches/<id>.progress.json`.
+// Where the records of batches lie in a store: `batches/<id>.json`, and beside it `<id>.wish.json`, `<id>.cancelled.json`,
+// `<id>.progress.json`.
 import { EvokeError } from '../core/errors.ts';
-import { listLimitMax, type ObjectInfo, type Store } from './store.ts';
+import { everyObject } from './listing.ts';
+import type { ObjectInfo, Store } from './store.ts';
 
 const batchesPrefix = 'batches/';
 const id = /^\d{8}T\d{9}-[0-9a-f]{8}$/;
-const record = /^batches\/(\d{8}T\d{9}-[0-9a-f]{8})(?:\.(?:wish|progress))?\.json$/;
+const record = /^batches\/(\d{8}T\d{9}-[0-9a-f]{8})(?:\.(?:wish|cancelled|progress))?\.json$/;
 
 export function isBatchId(text: string): boolean {
   return id.test(text);
 }
 
 /** @throws EvokeError BATCH_NOT_FOUND for what is no id */
-export function batchName(batchId: string, part?: 'wish' | 'progress'): string {
+export function batchName(batchId: string, part?: 'wish' | 'cancelled' | 'progress'): string {
   if (!isBatchId(batchId)) throw new EvokeError('BATCH_NOT_FOUND', { detail: 'This is not the id of a batch.' });
   return `${batchesPrefix}${batchId}${part === undefined ? '' : `.${part}`}.json`;
 }
@@ -22,12 +24,6 @@ export function idAmong(name: string): string | undefined {
 }
 
 /** Every object among the batches, in the order of their ids, from a text that ids may begin with. */
-export async function* listBatchNames(store: Pick<Store, 'list'>, from = ''): AsyncGenerator<ObjectInfo> {
-  let after = `${batchesPrefix}${from}`;
-  for (;;) {
-    const page = await store.list(batchesPrefix, { after });
-    yield* page;
-    if (page.length < listLimitMax) return;
-    after = page.at(-1)?.name ?? after;
-  }
+export function listBatchNames(store: Pick<Store, 'list'>, from = ''): AsyncGenerator<ObjectInfo> {
+  return everyObject(store, batchesPrefix, batchesPrefix + from);
 }

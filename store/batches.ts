@@ -1,4 +1,4 @@
-// Batches as they are kept: three small records each (core/batch.ts), one kind of writer for each record, so that nobody
+// Batches as they are kept: a few small records each (core/batch.ts), one kind of writer for each record, so that nobody
 // overwrites another. Accepting a batch is one conditional put, whatever its size.
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
@@ -47,12 +47,13 @@ export class Batches {
    */
   async find(id: string): Promise<BatchRecords | undefined> {
     if (!isBatchId(id)) return undefined;
-    const [batch, wish, progress] = await Promise.all([
+    const [batch, wish, cancelled, progress] = await Promise.all([
       this.#definition(id),
       readRecord(this.#store, batchName(id, 'wish'), wishRecord).catch(passOverDamaged),
+      readRecord(this.#store, batchName(id, 'cancelled'), wishRecord).catch(passOverDamaged),
       readRecord(this.#store, batchName(id, 'progress'), progressRecord).catch(passOverDamaged),
     ]);
-    return batch && { batch, wish, progress };
+    return batch && { batch, wish: cancelled ?? wish, progress };
   }
 
   /** Up to `limit` batches, the newest first, beginning with the one created before `after`. Damaged ones are passed over. */
@@ -81,9 +82,11 @@ export class Batches {
     return new BatchIndex({ store: this.#store, find: (id) => this.find(id), keeps, clock: this.#clock });
   }
 
-  /** The latest word of a person. */
+  /** The latest word of a person; a cancellation is the last, whatever anybody else wishes at the same moment. */
   async wish(id: string, state: BatchWish['state']): Promise<void> {
-    await writeRecord(this.#store, batchName(id, 'wish'), { state, at: timestamp(this.#clock) });
+    const word: BatchWish = { state, at: timestamp(this.#clock) };
+    if (state !== 'cancelled') await writeRecord(this.#store, batchName(id, 'wish'), word);
+    else await writeRecord(this.#store, batchName(id, 'cancelled'), word, { ifAbsent: true });
   }
 
   /** For the leading scheduler alone. */

@@ -23,6 +23,11 @@ export interface CapacityParts {
   readonly clock: Clock;
 }
 
+/**
+ * How full batches may make a store: what they hold is not evicted for room, and people who ask for other events meanwhile
+ * need some.
+ */
+export const shareOfBatches = 0.9;
 /** Chunks looked at together. */
 const candidatesAtOnce = 256;
 /** Looks of one reservation for room: it gives up where others would only wait for it. */
@@ -45,37 +50,41 @@ export class Capacity {
     this.#parts = parts;
   }
 
-  /** @throws EvokeError STORE_UNAVAILABLE when there is no room and nothing that may be evicted */
-  async reserve(bytes: number): Promise<Reservation> {
+  /**
+   * `share`: of the capacity, how much may be taken, this reservation included.
+   * @throws EvokeError STORE_UNAVAILABLE when there is no room and nothing that may be evicted
+   */
+  async reserve(bytes: number, share = 1): Promise<Reservation> {
     const id = randomUUID();
+    const limitBytes = Math.floor(this.#parts.capacityBytes * share);
     // Free room needs no turn.
-    if ((await this.#ask(id, bytes)) === 'reserved') return this.#reservation(id);
-    const turn = this.#turn.then(() => this.#reserveWithEviction(id, bytes));
+    if ((await this.#ask(id, bytes, limitBytes)) === 'reserved') return this.#reservation(id);
+    const turn = this.#turn.then(() => this.#reserveWithEviction(id, bytes, limitBytes));
     this.#turn = turn.catch(() => undefined);
     await turn;
     return this.#reservation(id);
   }
 
-  async #reserveWithEviction(id: string, bytes: number): Promise<void> {
+  async #reserveWithEviction(id: string, bytes: number, limitBytes: number): Promise<void> {
     let waitedMs = 0;
     for (let look = 0; look < looksMax; look++) {
-      const answer = await this.#ask(id, bytes);
+      const answer = await this.#ask(id, bytes, limitBytes);
       if (answer === 'reserved') return;
       if (answer === 'unknown') await this.#rebuild();
-      else if (!(await this.#makeRoom(bytes))) {
-        if (waitedMs >= waitMsMax || !(await this.#isOnlyPromised(bytes))) break;
+      else if (!(await this.#makeRoom(bytes, limitBytes))) {
+        if (waitedMs >= waitMsMax || !(await this.#isOnlyPromised(bytes, limitBytes))) break;
         await pause(waitMs);
         waitedMs += waitMs;
       }
     }
     throw new EvokeError('STORE_UNAVAILABLE', {
       detail: 'The store is full and nothing may be evicted.',
-      hint: 'Evict or unpin datasets, or raise EVOKE_CAPACITY_BYTES.',
+      hint: 'Evict or unpin datasets, cancel batches that hold chunks, or raise EVOKE_CAPACITY_BYTES.',
     });
   }
 
-  #ask(id: string, bytes: number): Promise<'reserved' | 'full' | 'unknown'> {
-    return this.#parts.book.reserve(id, bytes, this.#parts.capacityBytes);
+  #ask(id: string, bytes: number, limitBytes: number): Promise<'reserved' | 'full' | 'unknown'> {
+    return this.#parts.book.reserve(id, bytes, limitBytes);
   }
 
   #reservation(id: string): Reservation {
@@ -100,10 +109,10 @@ export class Capacity {
   }
 
   /** Evicts from among the oldest until `bytes` fit. False when there is nothing left to look at. */
-  async #makeRoom(bytes: number): Promise<boolean> {
-    const { book, clock, capacityBytes } = this.#parts;
-    if (bytes > capacityBytes) return false;
-    let missing = await this.#missing(bytes);
+  async #makeRoom(bytes: number, limitBytes: number): Promise<boolean> {
+    const { book, clock } = this.#parts;
+    if (bytes > limitBytes) return false;
+    let missing = await this.#missing(bytes, limitBytes);
     const candidates = await book.oldest(candidatesAtOnce);
     const passedOver: string[] = [];
     let gone = 0;
@@ -118,7 +127,7 @@ export class Capacity {
         passedOver.pop();
         gone++;
         // What others had taken already gave its room back in the book only.
-        missing = outcome === undefined ? await this.#missing(bytes) : missing - outcome;
+        missing = outcome === undefined ? await this.#missing(bytes, limitBytes) : missing - outcome;
       }
     } finally {
       // They go to the end of the line; otherwise, enough of them would hide everything younger from every look.
@@ -132,15 +141,15 @@ export class Capacity {
    * Whether it is chunks still being made that take the room: they mostly turn out smaller than was promised to them, and
    * once stored they may go. Refusing would fail a chunk for which there is room in a moment.
    */
-  async #isOnlyPromised(bytes: number): Promise<boolean> {
+  async #isOnlyPromised(bytes: number, limitBytes: number): Promise<boolean> {
     const usage = await this.#parts.book.usage();
-    return usage !== undefined && usage.reservedBytes > 0 && usage.usedBytes + bytes <= this.#parts.capacityBytes;
+    return usage !== undefined && usage.reservedBytes > 0 && usage.usedBytes + bytes <= limitBytes;
   }
 
   /** How much must go before `bytes` fit. */
-  async #missing(bytes: number): Promise<number> {
+  async #missing(bytes: number, limitBytes: number): Promise<number> {
     const usage = await this.#parts.book.usage();
-    return usage === undefined ? 0 : usage.usedBytes + usage.reservedBytes + bytes - this.#parts.capacityBytes;
+    return usage === undefined ? 0 : usage.usedBytes + usage.reservedBytes + bytes - limitBytes;
   }
 
   #isKept(key: string): boolean {

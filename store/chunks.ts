@@ -7,7 +7,8 @@ import { openChunk, readTrailer, trailerBytesMax } from '../formats/chunk-file.t
 import { chunkName, chunkOfName, chunksPrefix, digestsName } from './chunk-names.ts';
 import { appendDigest, type DigestLine, type DigestOutcome, readDigests } from './digests.ts';
 import type { HotChunks } from './hot.ts';
-import { listLimitMax, type ObjectInfo, type Store } from './store.ts';
+import { everyObject } from './listing.ts';
+import type { ObjectInfo, Store } from './store.ts';
 
 export interface StoredChunk {
   readonly chunk: ChunkRef;
@@ -60,7 +61,7 @@ export class Chunks {
     const prefix = `${chunksPrefix}${derivation}/${batchEvents}/`;
     // Before every name that begins with this event number, and after all that begin with a smaller one.
     const after = range && prefix + String(eventNumber(range.first)).padStart(16, '0');
-    for await (const stored of this.#pages(prefix, after)) {
+    for await (const stored of this.#under(prefix, after)) {
       if (range !== undefined && stored.chunk.range.first >= range.end) return;
       yield stored;
     }
@@ -68,7 +69,7 @@ export class Chunks {
 
   /** Every chunk of the store. */
   all(): AsyncGenerator<StoredChunk> {
-    return this.#pages(chunksPrefix);
+    return this.#under(chunksPrefix);
   }
 
   /** What a stored chunk says of itself, from its last bytes: not verified. Undefined when absent, or not legible. */
@@ -101,16 +102,10 @@ export class Chunks {
     return readDigests(this.#store, digestsName(chunk));
   }
 
-  async *#pages(prefix: string, first?: string): AsyncGenerator<StoredChunk> {
-    let after = first;
-    for (;;) {
-      const page = await this.#store.list(prefix, after === undefined ? {} : { after });
-      for (const { name, bytes, modifiedAtMs } of page) {
-        const chunk = chunkOfName(name);
-        if (chunk !== undefined) yield { chunk, bytes, modifiedAtMs };
-      }
-      after = page.at(-1)?.name;
-      if (page.length < listLimitMax) return;
+  async *#under(prefix: string, after?: string): AsyncGenerator<StoredChunk> {
+    for await (const { name, bytes, modifiedAtMs } of everyObject(this.#store, prefix, after)) {
+      const chunk = chunkOfName(name);
+      if (chunk !== undefined) yield { chunk, bytes, modifiedAtMs };
     }
   }
 }

@@ -17,7 +17,7 @@ export type DigestOutcome = 'new' | 'same' | 'different';
 
 /** A writer that gives a new digest every time is known for what it is long before this. */
 const linesMax = 100;
-/** A line is lost when two writers append at one moment: look, and append again. */
+/** A line is lost when two writers append to a log at one moment: look, and append again. */
 const triesMax = 3;
 
 /** @throws EvokeError STORE_UNAVAILABLE */
@@ -41,9 +41,10 @@ export async function appendDigest(
     if (lines.length >= linesMax || lines.some((other) => other.writer === writer && other.digest === digest)) break;
     // A cut last line, which no writer of ours leaves, must not swallow the new one.
     const separator = text === '' || text.endsWith('\n') ? '' : '\n';
-    await store.put(name, [Buffer.from(text + separator + line)], {
-      ifAbsent: stored === undefined,
-    });
+    const isFirst = stored === undefined;
+    const isStored = await store.put(name, [Buffer.from(text + separator + line)], { ifAbsent: isFirst });
+    // Nobody overwrites the first line: who comes later reads it. Only a later line may be lost.
+    if (isFirst && isStored) break;
   }
   return outcome ?? 'new';
 }

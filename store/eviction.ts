@@ -10,7 +10,7 @@ import type { UsageBook } from '../core/usage-book.ts';
 import type { BatchHolds } from './batch-holds.ts';
 import type { Catalog } from './catalog.ts';
 import { type Chunks, isOnGrid } from './chunks.ts';
-import { evictionOf } from './gone.ts';
+import { tellGone } from './gone.ts';
 
 export interface EvictorParts {
   readonly chunks: Chunks;
@@ -41,8 +41,9 @@ export class Evictor {
    */
   async evict(chunk: ChunkRef): Promise<number | undefined> {
     await this.#checkRemakeable(chunk);
-    if (await this.#parts.catalog.isPinned(chunk)) throw pinned(`Chunk ${chunkKey(chunk)}`);
+    // What is held is known without asking the store.
     await this.#checkNotHeld(chunk);
+    if (await this.#parts.catalog.isPinned(chunk)) throw pinned(`Chunk ${chunkKey(chunk)}`);
     return this.#remove(chunk, 'room');
   }
 
@@ -77,8 +78,10 @@ export class Evictor {
       return undefined;
     }
     if ((await chunks.recordDigest(chunk, stored.provenance)) === 'different') onDifferent?.(chunk);
+    // From before it goes: whoever makes it again has not made it yet.
+    const atMs = clock.now();
     const removed = await chunks.delete(chunk);
-    if (removed) ledger.record(evictionOf(chunk, { ...stored, cause, atMs: clock.now() }));
+    if (removed) tellGone(ledger, chunk, { ...stored, cause, atMs });
     await this.#forget(chunk, mark);
     return removed ? stored.bytes : undefined;
   }

@@ -289,7 +289,11 @@ export class FsStore implements StoreBackend {
 
   async #removeLeftovers(folder: string, beforeMs: number, chooses: (name: string) => boolean): Promise<number> {
     let removed = 0;
-    for (const entry of await this.#files.list(folder).catch(absentAs([]))) {
+    const entries = await this.#files.list(folder).catch((error: unknown) => {
+      if (isAbsence(error)) return [];
+      throw unavailable(error, 'list');
+    });
+    for (const entry of entries) {
       const path = join(folder, entry.name);
       if (entry.kind === 'folder') {
         if (isSegment(entry.name) && path.length <= this.#root.length + nameBytesMax) {

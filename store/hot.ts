@@ -70,8 +70,13 @@ export class HotChunks implements Store {
     return this.#store.getRange(name, range);
   }
 
-  head(name: string): Promise<ObjectInfo | undefined> {
-    return this.#patience.watch(this.#store.head(name));
+  async head(name: string): Promise<ObjectInfo | undefined> {
+    const at = this.#clock.now();
+    const info = await this.#patience.watch(this.#store.head(name));
+    const entry = this.#entries?.peek(name);
+    // As good as a check: whoever looks before reading has it looked up once.
+    if (info?.bytes === entry?.bytes.length && entry !== undefined) entry.checkedAt = Math.max(entry.checkedAt, at);
+    return info;
   }
 
   async put(name: string, parts: readonly Uint8Array[], options?: { ifAbsent?: boolean }): Promise<boolean> {

@@ -83,7 +83,8 @@ export class Inspection {
       if (page.length < listLimitMax) break;
     }
     if (this.#seen.objects === 0 || (await store.head('store.json')) !== undefined) return;
-    const problem = 'It is missing: this is no store, or the next start gives it a new id.';
+    const problem =
+      'It is missing: this is no store, or the next start gives it a new id. Until then nothing is repaired.';
     yield { kind: 'record', name: 'store.json', problem, repair: null, repaired: false };
   }
 
@@ -119,7 +120,7 @@ export class Inspection {
         const problem = await place.problem(this.#parts.store);
         if (problem === undefined) return undefined;
         const hint = place.isProgress ? ' evoke rebuild removes it, and it is worked out again.' : '';
-        return { ...unrepaired, kind: 'record', problem: problem.replace(/\.?$/, '.') + hint };
+        return { ...unrepaired, kind: 'record', problem: problem + hint };
       }
       if (place.kind !== 'chunk') return undefined;
       this.#seen.chunks++;
@@ -159,8 +160,9 @@ export class Inspection {
 
   async #damaged(name: string, key: string, stored: Buffer, problem: string): Promise<Finding> {
     const { store, repair, clock, ledger = noLedger } = this.#parts;
+    const atMs = clock.now();
     const isGone = repair && (await quarantine(store, name, stored));
-    if (isGone) ledger.record(evictionOfDamaged(key, stored, clock.now()));
+    if (isGone) ledger.record(evictionOfDamaged(key, stored, atMs));
     const what = 'it goes into quarantine, and is made again when somebody asks';
     // What somebody else has put away meanwhile is as good as repaired.
     return { kind: 'damaged', name, problem, repair: what, repaired: repair };

@@ -59,7 +59,7 @@ function recordOfDataset(name: string): Place | undefined {
 function recordOfBatch(name: string): Place | undefined {
   const id = idAmong(name);
   if (id === undefined) return undefined;
-  if (name === batchName(id, 'wish')) return record(name, wishRecord);
+  if (name === batchName(id, 'wish') || name === batchName(id, 'cancelled')) return record(name, wishRecord);
   if (name === batchName(id, 'progress')) return record(name, progressRecord);
   return record(name, batchRecord, (batch) => batchName(batch.id));
 }

@@ -3,8 +3,9 @@ import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { type ErrorCode, errorCatalogue } from '../core/errors.ts';
 import type { EventsRequest, EventsRequestEnd } from '../core/events-request.ts';
+import { everyObject } from './listing.ts';
 import { passOverDamaged, readRecord, writeRecord } from './records.ts';
-import { listLimitMax, type Store } from './store.ts';
+import type { Store } from './store.ts';
 
 const prefix = 'requests/';
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -125,18 +126,12 @@ interface Listed {
 /** What is there of each request; its records are neighbours in the listing. */
 async function* listed(store: Pick<Store, 'list'>): AsyncGenerator<Listed> {
   let last: Listed | undefined;
-  let after: string | undefined;
-  for (;;) {
-    const page = await store.list(prefix, after === undefined ? {} : { after });
-    for (const { name, modifiedAtMs } of page) {
-      const [, id, end] = record.exec(name) ?? [];
-      if (id === undefined) continue;
-      if (last !== undefined && last.id !== id) yield last;
-      const before: Listed = last?.id === id ? last : { id };
-      last = { ...before, ...(end === undefined ? { askedAtMs: modifiedAtMs } : { endedAtMs: modifiedAtMs }) };
-    }
-    after = page.at(-1)?.name;
-    if (page.length < listLimitMax) break;
+  for await (const { name, modifiedAtMs } of everyObject(store, prefix)) {
+    const [, id, end] = record.exec(name) ?? [];
+    if (id === undefined) continue;
+    if (last !== undefined && last.id !== id) yield last;
+    const before: Listed = last?.id === id ? last : { id };
+    last = { ...before, ...(end === undefined ? { askedAtMs: modifiedAtMs } : { endedAtMs: modifiedAtMs }) };
   }
   if (last !== undefined) yield last;
 }

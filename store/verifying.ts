@@ -85,7 +85,8 @@ class Verifying implements Store {
   }
 
   async #quarantine(name: string, key: string, bytes: Buffer): Promise<void> {
+    const atMs = systemClock.now();
     const isGone = await quarantine(this.#store, name, bytes);
-    if (isGone) this.#ledger.record(evictionOfDamaged(key, bytes, systemClock.now()));
+    if (isGone) this.#ledger.record(evictionOfDamaged(key, bytes, atMs));
   }
 }

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import type { TestContext } from 'vitest';
+import type { TestOfItsOwn } from './temp.ts';
 
 export interface TestRedis {
   /** `unix:///tmp/…/redis.sock` */
@@ -25,9 +25,6 @@ export interface TestRedis {
   /** Sends one command: `command('FLUSHALL')`. */
   command(name: string, ...args: string[]): Promise<unknown>;
 }
-
-/** A test's own context, where it runs beside others: `test.concurrent('…', async (context) => …)`. */
-export type TestOfItsOwn = Pick<TestContext, 'onTestFinished'>;
 
 /** A server for one test, gone when that ends. */
 export async function redisFor(test: TestOfItsOwn): Promise<TestRedis> {

@@ -2,10 +2,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, type TestContext } from 'vitest';
 
-export async function temporaryFolder(): Promise<string> {
+/** A test's own context, where it runs beside others: `test.concurrent('…', async (context) => …)`. */
+export type TestOfItsOwn = Pick<TestContext, 'onTestFinished'>;
+
+/** `test`: for one that runs beside others. */
+export async function temporaryFolder(test: TestOfItsOwn = { onTestFinished }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'evoke-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  test.onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }

@@ -27,11 +27,19 @@ export class Account {
     this.#ledger.record({ kind: 'put', atMs, ...chunk, bytes });
   }
 
-  wasted(spent: Spent, cause: WasteCause): void {
+  wasted(spent: Spent, cause: Exclude<WasteCause, 'unstored'>): void {
     // It was never begun.
-    if (spent.wallSeconds === 0) return;
+    if (spent.wallSeconds !== 0) this.#waste(spent, cause, this.#clock.now());
+  }
+
+  /** The store did not say that it took the chunk. Should it have taken it, the ledger knows this making by its time. */
+  unstored(made: ChunkMade): void {
+    this.#waste(made, 'unstored', Date.parse(made.generatedAt));
+  }
+
+  #waste(spent: Spent, cause: WasteCause, atMs: number): void {
     const { chunk, work } = this.#about;
-    this.#ledger.record({ kind: 'waste', atMs: this.#clock.now(), ...chunk, ...work, ...this.#took(spent), cause });
+    this.#ledger.record({ kind: 'waste', atMs, ...chunk, ...work, ...this.#took(spent), cause });
   }
 
   #took({ cpuSeconds, wallSeconds }: Spent) {

@@ -11,6 +11,7 @@ import type { Origin } from '../core/provenance.ts';
 import { arrowWriter } from '../formats/arrow-writer.ts';
 import type { GeneratorRegistry } from '../generators/registry.ts';
 import type { ChunkDone, ChunkJob } from '../queue/job.ts';
+import { shareOfBatches } from '../store/capacity.ts';
 import type { Chunks } from '../store/chunks.ts';
 import { Account } from './accounts.ts';
 import type { WorkerCounters } from './counters.ts';
@@ -27,8 +28,8 @@ const framingBytes = 64 * 1024;
 
 /** Room in the store, promised before a chunk is made (store/capacity.ts). */
 export interface Room {
-  /** @throws EvokeError STORE_UNAVAILABLE when there is none. */
-  reserve(bytes: number): Promise<RoomReservation>;
+  /** Within a share of the whole. @throws EvokeError STORE_UNAVAILABLE when there is none. */
+  reserve(bytes: number, share: number): Promise<RoomReservation>;
 }
 
 export interface RoomReservation {
@@ -79,7 +80,7 @@ export class ChunkMaker {
     const { ledger = noLedger, clock = systemClock } = this.#parts;
     const account = new Account(order, attempt, { ledger, clock });
     const { made, bytes, isOurs } = await this.#withRoom(
-      chunk,
+      order,
       Math.ceil(cost.rawBytes) + framingBytes,
       log,
       async () => {
@@ -111,12 +112,12 @@ export class ChunkMaker {
 
   /** The work stores the chunk; its room is released when it fails. */
   async #withRoom<T extends { bytes: number }>(
-    chunk: ChunkRef,
+    { chunk, batch }: ChunkJob,
     estimate: number,
     log: Log,
     work: () => Promise<T>,
   ): Promise<T> {
-    const reservation = await this.#parts.room.reserve(estimate);
+    const reservation = await this.#parts.room.reserve(estimate, batch === undefined ? 1 : shareOfBatches);
     let done: T;
     try {
       done = await work();
@@ -160,7 +161,8 @@ export class ChunkMaker {
       isOurs = (await chunks.put(chunk, made.sealed, { ifAbsent: true })) || (await this.#isStored(chunk, made));
     } catch (error) {
       if (!(await this.#isStored(chunk, made))) {
-        this.#waste(made, 'unstored', account);
+        counters.wastedCpuSeconds += made.cpuSeconds;
+        account.unstored(made);
         throw error;
       }
       isOurs = true;
@@ -183,7 +185,7 @@ export class ChunkMaker {
     return stored?.generatedAt === generatedAt && stored.worker.id === identity.id;
   }
 
-  #waste(spent: Spent, cause: WasteCause, account: Account): void {
+  #waste(spent: Spent, cause: Exclude<WasteCause, 'unstored'>, account: Account): void {
     this.#parts.counters.wastedCpuSeconds += spent.cpuSeconds;
     account.wasted(spent, cause);
   }

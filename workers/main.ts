@@ -77,6 +77,7 @@ export async function startWorker(
     await processes.join(me, () => ({
       threads: worker.threads,
       busy: worker.busy,
+      cpuSecondsUnderway: worker.cpuSecondsUnderway,
       ...worker.counters.snapshot(),
       ...tells(),
     }));

@@ -47,6 +47,13 @@ export class ThreadPool {
     return this.#running.size;
   }
 
+  /** CPU of the tasks that run, up to the last whole record batch of each. */
+  get cpuSecondsUnderway(): number {
+    let sum = 0;
+    for (const { cpuSeconds } of this.#running) sum += cpuSeconds;
+    return sum;
+  }
+
   /**
    * Makes one chunk. A thread that dies, or is ended because the task lasts longer than `wallMsMax` on it, has crashed;
    * what ends with the pool was cancelled.

@@ -100,6 +100,11 @@ export class ChunkWorker {
     return Math.min(this.#pool.busy, this.#pool.threads);
   }
 
+  /** What nobody would tell the ledger if this worker were killed. */
+  get cpuSecondsUnderway(): number {
+    return this.#pool.cpuSecondsUnderway;
+  }
+
   /** Takes no more orders, finishes what it can within `ms`, puts the rest back into the queue, and ends its threads. */
   async drain(ms: number): Promise<void> {
     this.#stopping = true;

@@ -19,6 +19,8 @@ type PageQuery = { limit: number; after?: string | undefined };
 
 const priorityUnlessSaid = 5;
 const holdSecondsUnlessSaid = 30 * 24 * 3600;
+/** A zone may carry a time beyond it, and RFC 3339 knows no longer years. */
+const deadlineMsMax = Date.parse('9999-12-31T23:59:59.999Z');
 
 export async function createBatch(input: Input<unknown, unknown, unknown>, deps: ApiDeps): Promise<Answer> {
   const { clock } = deps;
@@ -55,6 +57,9 @@ function check(body: unknown, { clock }: ApiDeps) {
   }
   if (typeof deadline === 'string' && Date.parse(deadline) <= clock.now()) {
     refuse(errors, '/deadline', 'is not in the future');
+  }
+  if (typeof deadline === 'string' && Date.parse(deadline) > deadlineMsMax) {
+    refuse(errors, '/deadline', 'is not before the year 10000');
   }
   if (errors.length === 0 && parsed.success) return parsed.data;
   throw new EvokeError('INVALID_BODY', { detail: 'The batch was refused.', errors });

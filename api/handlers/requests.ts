@@ -36,7 +36,8 @@ export async function answerLater(
   const { requests } = deps;
   const request = requestOf(input.requestId, prepared, deps);
   const run = requests.begin({ request, dataset: prepared.dataset, client: input.client, absent });
-  const end = await endWithin((preference.waitSeconds ?? 0) * 1000, run, input.signal).catch((error: unknown) => {
+  const waitMs = (preference.waitSeconds ?? 0) * 1000;
+  const end = await endWithin(waitMs, run, input.signal, deps.stopping).catch((error: unknown) => {
     requests.discard(run);
     throw error;
   });
@@ -75,18 +76,26 @@ function requestOf(id: string, { dataset, selection, format }: Prepared, { clock
   };
 }
 
-/** Undefined when it has not ended in that time. Rejects with the signal's reason. */
-function endWithin(ms: number, run: RequestRun, signal: AbortSignal): Promise<EventsRequestEnd | undefined> {
-  if (ms === 0) return Promise.resolve(undefined);
+/** Undefined when it has not ended in that time, or before this process stops. Rejects with the signal's reason. */
+function endWithin(
+  ms: number,
+  run: RequestRun,
+  signal: AbortSignal,
+  stopping: AbortSignal,
+): Promise<EventsRequestEnd | undefined> {
+  if (ms === 0 || stopping.aborted) return Promise.resolve(undefined);
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => {
       clearTimeout(timer);
       signal.removeEventListener('abort', gone);
+      stopping.removeEventListener('abort', late);
       act();
     };
     const gone = () => settle(() => reject(signal.reason));
-    const timer = setTimeout(() => settle(() => resolve(undefined)), ms);
+    const late = () => settle(() => resolve(undefined));
+    const timer = setTimeout(late, ms);
     signal.addEventListener('abort', gone, { once: true });
+    stopping.addEventListener('abort', late, { once: true });
     if (signal.aborted) gone();
     void run.ended.then((end) => settle(() => resolve(end)));
   });

@@ -127,6 +127,13 @@ test.each<[string, unknown, number, string, string[]?]>([
     'INVALID_BODY',
     ['/deadline'],
   ],
+  [
+    'a deadline that its zone carries behind the year 9999',
+    { dataset: 'test:set', deadline: '9999-12-31T23:59:59-12:00' },
+    422,
+    'INVALID_BODY',
+    ['/deadline'],
+  ],
   ['a deadline that is no time', { dataset: 'test:set', deadline: 'tomorrow' }, 422, 'INVALID_BODY', ['/deadline']],
   ['a budget of nothing', { dataset: 'test:set', budget: { cost: 0 } }, 422, 'INVALID_BODY', ['/budget/cost']],
   ['an unknown budget', { dataset: 'test:set', budget: { euros: 1 } }, 422, 'INVALID_BODY', ['/budget/euros']],
@@ -205,6 +212,25 @@ test('cancelling ends a batch: it is not resumed, and cancelling again changes n
   expect(resumed.json()).toMatchObject({ code: 'ENDED', state: 'cancelled' });
   expect((await service.call(`/v1/batches/${id}`, { method: 'DELETE' })).status).toBe(204);
   expect(await show(id)).toEqual(shown);
+});
+
+test('a cancellation that meets other wishes is the last word', async () => {
+  for (let i = 0; i < 20; i++) {
+    const id = await created();
+    const cancelled = service.call(`/v1/batches/${id}`, { method: 'DELETE' });
+    const wishes = Array.from({ length: 6 }, (_, n) => patch(id, n % 2 === 0 ? 'running' : 'paused'));
+    expect((await cancelled).status).toBe(204);
+    for (const { status } of await Promise.all(wishes)) expect([200, 409]).toContain(status);
+    expect((await show(id)).state).toBe('cancelled');
+  }
+});
+
+test('resumed, a batch that was paused is pending until it is its turn', async () => {
+  const id = await created();
+  await patch(id, 'paused');
+  await batches.progress(id, progress({ state: 'paused', done: 3, cursor: 3 }));
+  expect((await patch(id, 'running')).json()).toMatchObject({ state: 'pending', done: 3, estimatedSecondsLeft: null });
+  await service.call(`/v1/batches/${id}`, { method: 'DELETE' });
 });
 
 test('a batch that is completed stays so, whatever is wished', async () => {

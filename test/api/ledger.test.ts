@@ -217,7 +217,7 @@ test('evictions by request are told by the api, and its ledger shows in its metr
   await accesses(2);
   ledger.entries.length = 0;
   expect((await call(`${path}/materialization/1-300`, { method: 'DELETE' })).status).toBe(204);
-  expect(ledger.entries).toMatchObject([
+  expect(ledger.of('eviction')).toMatchObject([
     { kind: 'eviction', cause: 'asked', dataset: 'test:gone', generator: 'ee_mumu', range: { first: 0, end: 300 } },
   ]);
   const metrics = (await service.call('/metrics')).text();

@@ -60,7 +60,7 @@ test('what is not stored is accepted with 202, made, and found under the result 
     dataset: 'test:later',
     startEvent: 3,
     lastEvent: 38,
-    chunksDone: 0,
+    chunksDone: expect.any(Number),
     chunks: 10,
     startedAt: expect.any(String),
     estimatedSecondsLeft: null,
@@ -132,8 +132,9 @@ test('a client that leaves while it waits leaves nothing behind', async () => {
   await expect.poll(() => metric('evoke_async_requests')).toBe(1);
   leaving.abort();
   await expect(reply).rejects.toThrow();
-  await expect.poll(() => metric('evoke_async_requests')).toBe(0);
-  await expect.poll(() => metric('evoke_flights')).toBe(0);
+  const timeout = 10_000;
+  await expect.poll(() => metric('evoke_async_requests'), { timeout }).toBe(0);
+  await expect.poll(() => metric('evoke_flights'), { timeout }).toBe(0);
 });
 
 test('wait alone is no wish for a later answer', async () => {
@@ -264,6 +265,21 @@ test('FLUSHALL loses no request, neither its work nor its progress', async () =>
   expect(await metric('evoke_async_requests_total{outcome="takenUp"}')).toBe(1);
   await service.redis.command('FLUSHALL');
   expect(await show(location)).toMatchObject({ state: 'completed', chunksDone: 10 });
+});
+
+test('whoever waits for an asynchronous request is told where to look when the process stops', async () => {
+  const parameters = { batchMs: 100 };
+  const path = await service.declare('stopped', { generator: 'slow', parameters, events: 400, chunkEvents: 4 });
+  const api = await service.anotherApi({});
+  const waiting = send(api.url, `${path}/events/1-40`, { headers: { prefer: 'respond-async, wait=60' } });
+  await expect.poll(() => metric('evoke_async_requests', api.url), { timeout: 10_000 }).toBe(1);
+  const begun = performance.now();
+  await api.stop(20_000);
+  expect(performance.now() - begun).toBeLessThan(10_000);
+  const { status, headers } = await waiting;
+  expect(status).toBe(202);
+  expect(headers['preference-applied']).toBe('respond-async, wait=60');
+  await expect.poll(async () => (await show(headers.location as string)).state, { timeout: 20_000 }).toBe('completed');
 });
 
 test('requests under way are bounded, by process with 503 and by client with 429', async () => {

@@ -177,7 +177,7 @@ test.skipIf(!existsSync(script))('on a terminal progress is one line that is wri
   expect(child.exitCode).toBe(1);
 });
 
-test.each([
+test.concurrent.each([
   ['batch create', 2, /missing required argument/],
   ['batch create set', 2, /not a dataset's name/],
   ['batch create test:set 5-1', 2, /comes before/],

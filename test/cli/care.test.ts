@@ -1,10 +1,10 @@
 // evoke check and evoke rebuild as real commands, on the store of a service that runs, was killed, or is gone; and a service
-// that starts on a store which another one made.
+// that starts on a store which another one made. Side by side, because they mostly wait.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { declare, eventsUrl } from '../service.ts';
-import { temporaryFolder } from '../temp.ts';
+import { type TestOfItsOwn, temporaryFolder } from '../temp.ts';
 import { evoke, OneMachine } from './one-machine.ts';
 
 interface Checked {
@@ -16,8 +16,8 @@ interface Checked {
 const checked = ({ stdout }: { stdout: string }) => JSON.parse(stdout) as Checked;
 
 /** A service with three chunks of `care:z`. */
-async function aService(env: Record<string, string> = {}) {
-  const service = await (await OneMachine.start({ env })).up();
+async function aService(test: TestOfItsOwn, env: Record<string, string> = {}) {
+  const service = await (await OneMachine.start({ env, test })).up();
   const { address, dataDir } = service;
   await declare(address, 'care:z', { generator: 'ee_mumu', seed: 77, events: 5000, chunkEvents: 1000 });
   const body = Buffer.from(await (await fetch(eventsUrl(address, 'care:z', '1-3000.arrows'))).arrayBuffer());
@@ -36,8 +36,8 @@ async function chunkFiles(store: string): Promise<string[]> {
   return names.filter((name) => name.endsWith('.arrows')).map((name) => join(store, 'chunks', name));
 }
 
-test('a healthy store is well while the service runs and when it is gone; what is wrong is found, repaired, and well again', async () => {
-  const { service, store, settings } = await aService();
+test.concurrent('a healthy store is well while the service runs and when it is gone; what is wrong is found, repaired, and well again', async (context) => {
+  const { service, store, settings } = await aService(context);
   const running = await evoke(['check'], settings);
   expect(running).toMatchObject({ code: 0, stderr: '' });
   expect(running.stdout).toContain('processes of a service work on it');
@@ -72,8 +72,8 @@ test('a healthy store is well while the service runs and when it is gone; what i
   expect(well).toMatchObject({ code: 0, stdout: expect.stringContaining('1 in quarantine: all is well.') });
 }, 60_000);
 
-test('what a killed service never wrote into its ledger is found, and told from the chunks themselves', async () => {
-  const { service, store, settings } = await aService({ EVOKE_LEDGER_SECONDS: '3600' });
+test.concurrent('what a killed service never wrote into its ledger is found, and told from the chunks themselves', async (context) => {
+  const { service, store, settings } = await aService(context, { EVOKE_LEDGER_SECONDS: '3600' });
   const pids = service.running();
   for (const { pid } of pids) process.kill(pid, 'SIGKILL');
   service.child.kill('SIGKILL');
@@ -86,8 +86,8 @@ test('what a killed service never wrote into its ledger is found, and told from 
   expect(checked(await evoke(['check', '--json'], settings)).findings).toEqual([]);
 }, 60_000);
 
-test('rebuild says what the store holds, makes the running service book anew, and names what its chunks can tell of a lost dataset', async () => {
-  const { service, store, settings } = await aService();
+test.concurrent('rebuild says what the store holds, makes the running service book anew, and names what its chunks can tell of a lost dataset', async (context) => {
+  const { service, store, settings } = await aService(context);
   const { stdout, code } = await evoke(['rebuild', '--json'], settings);
   expect(code).toBe(0);
   const found = JSON.parse(stdout);
@@ -114,7 +114,7 @@ test('rebuild says what the store holds, makes the running service book anew, an
 
   // The line that it prints makes the very same chunks the dataset's again.
   const line = /evoke (datasets declare .*)/.exec(lost.stdout)?.[1] ?? '';
-  const again = await (await OneMachine.start({ dataDir: settings.EVOKE_DATA_DIR })).up();
+  const again = await (await OneMachine.start({ dataDir: settings.EVOKE_DATA_DIR, test: context })).up();
   const words = line.replace(/'/g, '').split(' ');
   expect(await evoke([...words, '--server', again.address])).toMatchObject({ code: 0 });
   const hit = await fetch(eventsUrl(again.address, 'care:z', '1-3000.arrows'));
@@ -122,8 +122,8 @@ test('rebuild says what the store holds, makes the running service book anew, an
   await hit.arrayBuffer();
 }, 60_000);
 
-test('a service that starts on a copy of a store has everything: datasets, chunks as hits, batches that go on', async () => {
-  const { service, address, body, store } = await aService();
+test.concurrent('a service that starts on a copy of a store has everything: datasets, chunks as hits, batches that go on', async (context) => {
+  const { service, address, body, store } = await aService(context);
   await declare(address, 'care:slow', {
     generator: 'minbias',
     parameters: { mean: 200 },
@@ -145,10 +145,10 @@ test('a service that starts on a copy of a store has everything: datasets, chunk
   await vi.waitFor(async () => expect(await settledOf(address)).toBeGreaterThan(2), { timeout: 20_000, interval: 100 });
   await stop(service);
 
-  const dataDir = await temporaryFolder();
+  const dataDir = await temporaryFolder(context);
   await cp(store, join(dataDir, 'store'), { recursive: true });
   const before = (await chunkFiles(join(dataDir, 'store'))).length;
-  const next = await (await OneMachine.start({ dataDir })).up();
+  const next = await (await OneMachine.start({ dataDir, test: context })).up();
   const hit = await fetch(eventsUrl(next.address, 'care:z', '1-3000.arrows'));
   expect(hit.headers.get('cache-status')).toBe('evoke; hit');
   expect(Buffer.from(await hit.arrayBuffer()).equals(body)).toBe(true);
@@ -169,8 +169,8 @@ test('a service that starts on a copy of a store has everything: datasets, chunk
   );
 }, 90_000);
 
-test('where there is no store, and for options that there are not, nothing is made', async () => {
-  const nowhere = join(await temporaryFolder(), 'none');
+test.concurrent('where there is no store, and for options that there are not, nothing is made', async (context) => {
+  const nowhere = join(await temporaryFolder(context), 'none');
   const settings = { EVOKE_DATA_DIR: nowhere };
   for (const refused of await Promise.all(['check', 'rebuild'].map((command) => evoke([command], settings)))) {
     expect(refused.code).toBe(1);
@@ -179,4 +179,39 @@ test('where there is no store, and for options that there are not, nothing is ma
   }
   expect((await evoke(['check', '--all'], settings)).code).toBe(2);
   await expect(readdir(nowhere)).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test.concurrent('an empty place is no healthy store, and in a place with other things nothing is ever written', async (context) => {
+  const dataDir = await temporaryFolder(context);
+  const store = join(dataDir, 'store');
+  await mkdir(store);
+  for (const command of [['check'], ['check', '--repair'], ['rebuild']]) {
+    const refused = await evoke(command, { EVOKE_DATA_DIR: dataDir });
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/^evoke: There is no store at file:.*: it is empty\. .*\n$/);
+  }
+  await writeFile(join(store, 'cat.jpg'), 'miaow');
+  const left = await evoke(['check', '--repair'], { EVOKE_DATA_DIR: dataDir });
+  expect(left).toMatchObject({ code: 1, stderr: '', stdout: expect.stringContaining('store.json: It is missing') });
+  expect(await readdir(store)).toEqual(['cat.jpg']);
+}, 60_000);
+
+test.concurrent('what a damaged record holds does not break the line that tells of it', async (context) => {
+  const dataDir = await temporaryFolder(context);
+  const store = join(dataDir, 'store');
+  await mkdir(store);
+  await writeFile(join(store, 'store.json'), 'torn\nin\nlines');
+  const { stdout, code } = await evoke(['check'], { EVOKE_DATA_DIR: dataDir });
+  expect(code).toBe(1);
+  expect(stdout.trim().split('\n')).toHaveLength(3);
+  expect(stdout).toMatch(/^store\.json: The record is damaged: .*\. It is left alone\.$/m);
+  expect(stdout).toContain(': 1 finding, 0 repaired.');
+}, 60_000);
+
+test.concurrent('settings come as JSON, too', async () => {
+  const { stdout, code } = await evoke(['settings', '--json']);
+  const { items } = JSON.parse(stdout) as { items: { name: string; default: string | null; unit: string }[] };
+  expect(code).toBe(0);
+  expect(items).toContainEqual(expect.objectContaining({ name: 'EVOKE_PORT', default: '8080', unit: 'port' }));
+  expect(items).toContainEqual(expect.objectContaining({ name: 'EVOKE_REDIS_URL', default: null }));
 });

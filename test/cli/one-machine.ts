@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished, vi } from 'vitest';
 import { type NotedProcess, readOwner, stillRuns } from '../../tools/process-lock.mjs';
-import { temporaryFolder } from '../temp.ts';
+import { type TestOfItsOwn, temporaryFolder } from '../temp.ts';
 
 export const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 
@@ -22,7 +22,7 @@ export class OneMachine {
   stderr = '';
   readonly #ended: Promise<unknown>;
 
-  private constructor(dataDir: string, env: Record<string, string>) {
+  private constructor(dataDir: string, env: Record<string, string>, test: TestOfItsOwn) {
     this.dataDir = dataDir;
     this.child = spawn(process.execPath, [main, 'start'], {
       detached: true,
@@ -44,21 +44,24 @@ export class OneMachine {
     this.child.stderr?.setEncoding('utf8').on('data', (text) => {
       this.stderr += text;
     });
-    onTestFinished(async () => {
+    test.onTestFinished(async () => {
       for (const { pid } of this.running()) process.kill(pid, 'SIGKILL');
       this.child.kill('SIGKILL');
       await this.#ended;
     });
   }
 
+  /** `test`: for one that runs beside others. */
   static async start({
     dataDir,
     env = {},
+    test = { onTestFinished },
   }: {
     dataDir?: string;
     env?: Record<string, string>;
+    test?: TestOfItsOwn;
   } = {}): Promise<OneMachine> {
-    return new OneMachine(dataDir ?? (await temporaryFolder()), env);
+    return new OneMachine(dataDir ?? (await temporaryFolder(test)), env, test);
   }
 
   /** Waits for the banner. */

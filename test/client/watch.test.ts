@@ -65,6 +65,13 @@ test('it gives up when nothing comes of several tries in a row, and at once wher
   await expect(all(watch(nothing.url, { policy }))).rejects.toMatchObject({ code: 'BATCH_NOT_FOUND' });
 });
 
+test('a page where the stream should be is no stream without events', async () => {
+  const page: Act = (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>Log in');
+  const { url, lastEventIds } = await serving(page, page, page, page);
+  await expect(all(watch(url, { policy }))).rejects.toThrow('answers with text/html');
+  expect(lastEventIds).toHaveLength(3);
+});
+
 test('whoever stops watching is let go at once, also in a pause', async () => {
   const quiet = await serving((response) => begin(response).write(event('a', 'pending')));
   const stop = new AbortController();

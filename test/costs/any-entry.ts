@@ -1,6 +1,6 @@
 // Entries of the ledger for tests: plain ones with fields to choose, and any at all.
 import fc from 'fast-check';
-import type { Access, Generation, LedgerEntry, Put } from '../../core/ledger.ts';
+import type { Access, Generation, LedgerEntry, Put, Waste } from '../../core/ledger.ts';
 
 export const hour = 3_600_000;
 /** Ten o'clock on some day. */
@@ -40,6 +40,12 @@ export function aGeneration(fields: Partial<Generation> = {}): Generation {
     bytes: 4096,
     ...fields,
   };
+}
+
+/** Of the very making that `aGeneration` tells of. */
+export function aWaste(fields: Partial<Waste> = {}): Waste {
+  const { bytes, ...made } = aGeneration();
+  return { ...made, kind: 'waste', cause: 'crashed', ...fields };
 }
 
 export function aPut(fields: Partial<Put> = {}): Put {

@@ -8,7 +8,7 @@ import { readLedger } from '../../costs/ledger-reader.ts';
 import { encodeSegment } from '../../costs/ledger-segment.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
 import { failing, unavailable } from '../store/faults.ts';
-import { aGeneration, anAccess, anyEntry, aPut, collect, hour, tenAm } from './any-entry.ts';
+import { aGeneration, anAccess, anyEntry, aPut, aWaste, collect, hour, tenAm } from './any-entry.ts';
 
 /** Puts entries of one hour into a segment of their own. */
 async function write(store: MemoryStore, origin: Origin, entries: readonly LedgerEntry[]): Promise<string> {
@@ -90,6 +90,25 @@ test('a generation and a put that were told twice are given once; accesses that 
   const entries = await collect(readLedger(store));
   expect(entries.map(({ kind }) => kind)).toEqual(['generation', 'put', 'access', 'access', 'put']);
   expect(tellTheSame(aGeneration(), aGeneration({ range: { first: 0, end: 32 } }))).toBe(false);
+});
+
+test('of a chunk that was told unstored, and that the store had taken after all, only the generation is given', async () => {
+  const store = new MemoryStore();
+  const unstored = aWaste({ cause: 'unstored' });
+  const other = { derivation: 'cd'.repeat(32) };
+  const wastes = [
+    // What else happened to that chunk, or to another at the same moment, was for nothing.
+    aWaste({ cause: 'unstored', cpuMicros: 99_999 }),
+    aWaste({ cause: 'unstored', atMs: tenAm + 1 }),
+    aWaste({ cause: 'unstored', range: { first: 64, end: 128 } }),
+    aWaste({ cause: 'duplicate' }),
+  ];
+  await write(store, { process: 'worker', n: 1 }, [unstored, ...wastes]);
+  expect(await collect(readLedger(store))).toHaveLength(5);
+  await write(store, { process: 'scheduler', n: 1 }, [aGeneration(), aPut(), aGeneration(other), aPut(other)]);
+  const entries = await collect(readLedger(store));
+  expect(entries.filter(({ kind }) => kind === 'waste')).toEqual(wastes.toSorted(compareEntries));
+  expect(entries).toHaveLength(8);
 });
 
 test('damaged segments are passed over and counted, and everything else is given', async () => {

@@ -184,12 +184,12 @@ test('what is more than may wait is lost, counted, and said sparingly; the rest 
   const ledger = aLedger({ store, rowsMax: 10, log });
   state.down = true;
   for (const entry of accesses(100)) ledger.record(entry);
-  expect(ledger.counters).toMatchObject({ recorded: 100, lost: 80 });
+  expect(ledger.counters).toMatchObject({ recorded: 100, lost: 20 });
   await ledger.flush();
   expect(errors.length).toBe(1);
   state.down = false;
   await ledger.flush();
-  expect(ledger.counters).toEqual({ recorded: 100, flushed: 20, segments: 2, lost: 80 });
+  expect(ledger.counters).toEqual({ recorded: 100, flushed: 80, segments: 8, lost: 20 });
 });
 
 test('segments that the store does not take are kept up to a bound, and what comes then is lost and counted', async () => {
@@ -208,6 +208,36 @@ test('segments that the store does not take are kept up to a bound, and what com
   ledger.record(anAccess());
   await ledger.flush();
   expect(ledger.counters.lost).toBe(lost);
+});
+
+test('while the store keeps a flush waiting, entries go on being encoded and kept', async () => {
+  const store = new MemoryStore();
+  const gate = Promise.withResolvers<void>();
+  const slow = failing(store, (operation) => (operation === 'put' ? gate.promise : undefined));
+  const ledger = aLedger({ store: slow, rowsMax: 10 });
+  const given = accesses(500);
+  for (const [i, entry] of given.entries()) {
+    ledger.record(entry);
+    if (i % 10 === 9) await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(ledger.counters).toMatchObject({ recorded: 500, flushed: 0, lost: 0 });
+  gate.resolve();
+  await ledger.close();
+  expect(ledger.counters).toMatchObject({ flushed: 500, lost: 0 });
+  expect(await entriesOf(store)).toEqual(given.sort(compareEntries));
+});
+
+test('what cannot be encoded is lost and counted, and the rest is written', async () => {
+  const store = new MemoryStore();
+  const ledger = aLedger({ store });
+  const changed = { ...anAccess() };
+  ledger.record(changed);
+  ledger.record(anAccess({ atMs: tenAm + hour }));
+  // No longer what it was when it was taken.
+  changed.bytesServed = 0.5;
+  await ledger.flush();
+  expect(ledger.counters).toEqual({ recorded: 2, flushed: 1, segments: 1, lost: 1 });
+  expect(ledger.isSettled).toBe(true);
 });
 
 test('what is no entry is lost and counted, and does no harm to the others', async () => {

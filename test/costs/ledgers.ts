@@ -1,10 +1,11 @@
 // Ledgers in memory, for reports: as they are read, or of whatever fast-check comes upon.
 import fc from 'fast-check';
 import type { LedgerEntry } from '../../core/ledger.ts';
-import { compareEntries, tellTheSame } from '../../costs/ledger-order.ts';
+import { compareEntries } from '../../costs/ledger-order.ts';
 import type { Prices } from '../../costs/prices.ts';
 import type { CostQuery, CostReport, LedgerRead } from '../../costs/report.ts';
 import { costReport, type worlds } from '../../costs/report.ts';
+import { Tellings } from '../../costs/tellings.ts';
 import type { Reckoned } from './reckoner.ts';
 
 export const plainPrices: Prices = {
@@ -22,7 +23,8 @@ export const plainPrices: Prices = {
 /** In the order in which the ledger is read, and nothing told twice. */
 export function inOrder(entries: readonly LedgerEntry[]): LedgerEntry[] {
   const sorted = entries.toSorted(compareEntries);
-  return sorted.filter((entry, i) => i === 0 || !tellTheSame(sorted[i - 1] as LedgerEntry, entry));
+  const tellings = new Tellings();
+  return sorted.filter((entry) => !tellings.isTold(entry));
 }
 
 export function reading(entries: readonly LedgerEntry[], unreadable = 0): LedgerRead {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ChunkRef } from '../../core/chunk.ts';
 import { derivationId } from '../../core/derivation.ts';
-import type { LedgerEntry } from '../../core/ledger.ts';
+import type { Generation, LedgerEntry, Put } from '../../core/ledger.ts';
 import { silentLog } from '../../core/log.ts';
 import { Ledger } from '../../costs/ledger.ts';
 import { readLedger } from '../../costs/ledger-reader.ts';
@@ -121,6 +121,42 @@ test('a chunk made again after an eviction, and not told, is told again', async 
   // Whether the eviction was told or not.
   expect(await reconcile({ all: true })).toMatchObject({ added: 1, lost: 0 });
   expect((await entries()).map(({ atMs }) => atMs)).toEqual([before, before, madeAtMs, madeAtMs]);
+});
+
+test('a chunk that a late put brought back after its eviction is told stored again, and made once', async () => {
+  for (const isMakingTold of [true, false]) {
+    const { reconcile, make, entries, ledger, clock } = setUp();
+    const { chunk } = await make(0);
+    const [generation, put] = told(chunk) as [Generation, Put];
+    if (isMakingTold) {
+      ledger.record(generation);
+      ledger.record(put);
+    }
+    const goneAtMs = madeAtMs + 60_000;
+    ledger.record({ ...put, kind: 'eviction', cause: 'room', atMs: goneAtMs });
+    await ledger.flush();
+    clock.nowMs += hour;
+    const cpuSeconds = isMakingTold ? 0 : 0.1;
+    expect(await reconcile({ all: true })).toEqual({ added: 1, cpuSeconds, lost: 0, illegible: 0 });
+    const all = await entries();
+    expect(all.filter(({ kind }) => kind === 'generation')).toHaveLength(1);
+    expect(all.at(-1)).toMatchObject({ kind: 'put', atMs: goneAtMs + 1, bytes: chunkBytes });
+    expect(await reconcile({ all: true })).toMatchObject({ added: 0, lost: 0 });
+    expect(await entries()).toEqual(all);
+  }
+});
+
+test('a late put of an earlier making than the last one told is told once', async () => {
+  const { reconcile, make, entries, ledger, clock } = setUp();
+  const { chunk } = await make(0);
+  for (const entry of told(chunk)) ledger.record({ ...entry, atMs: madeAtMs + 5_000 });
+  const { atMs: _, ...put } = told(chunk)[1] as Put;
+  ledger.record({ ...put, kind: 'eviction', cause: 'room', atMs: madeAtMs + 60_000 });
+  await ledger.flush();
+  clock.nowMs += hour;
+  expect(await reconcile({ all: true })).toMatchObject({ added: 1, cpuSeconds: 0.1 });
+  expect(await reconcile({ all: true })).toMatchObject({ added: 0, lost: 0 });
+  expect((await entries()).map(({ kind }) => kind)).toEqual(['generation', 'generation', 'put', 'eviction', 'put']);
 });
 
 test('what was stored within the margin is left for the next time: its worker may be about to tell it', async () => {
@@ -270,6 +306,37 @@ test('a record of the last time that does not read makes it start from the begin
   clock.nowMs += 10 * hour;
   await store.put('ledger/reconciled.json', [Buffer.from('{"until": "2999')]);
   expect(await reconcile()).toMatchObject({ added: 1 });
+});
+
+test('a record of the last time that is in the future, by a clock that was wrong, makes it start from the beginning', async () => {
+  const { reconcile, make, store, clock } = setUp();
+  await make(0);
+  clock.nowMs += 10 * hour;
+  await store.put('ledger/reconciled.json', [Buffer.from(JSON.stringify({ until: '2031-01-01T00:00:00.000Z' }))]);
+  expect(await reconcile()).toMatchObject({ added: 1 });
+  expect(JSON.parse(String(await store.get('ledger/reconciled.json')))).toEqual({
+    until: new Date(clock.nowMs - 60_000).toISOString(),
+  });
+});
+
+test('a lost chunk was lost when it was found missing: made again while it is looked after, it is there', async () => {
+  const parts = setUp({ marginMs: 20 });
+  const { chunk, name } = await parts.make(0);
+  for (const entry of told(chunk)) parts.ledger.record(entry);
+  await parts.ledger.flush();
+  await parts.store.delete(name);
+  parts.clock.nowMs += hour;
+  const foundMs = parts.clock.nowMs;
+  const chunks = new Chunks(parts.store);
+  const head = async (missing: ChunkRef) => {
+    const found = await chunks.head(missing);
+    // Somebody is making it: it is stored a moment after this look.
+    parts.clock.nowMs += 5000;
+    return found;
+  };
+  const reconciler = new Reconciler({ ...parts.parts, chunks: { trailer: (one) => chunks.trailer(one), head } });
+  expect(await reconciler.reconcile()).toMatchObject({ lost: 1 });
+  expect((await parts.entries()).at(-1)).toMatchObject({ cause: 'lost', atMs: foundMs });
 });
 
 test('it ends when it is aborted', async () => {

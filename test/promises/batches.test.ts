@@ -50,7 +50,7 @@ async function trailersOf(service: Service) {
 test('a batch survives the killing of its scheduler and a worker, and a flush, and counts every chunk once', async () => {
   const service = await Service.start({ workers: 2, schedulers: 1, env: { EVOKE_WORKER_THREADS: '1' } });
   onTestFinished(() => service.stop());
-  const chunks = 120;
+  const chunks = 80;
   const definition = { generator: 'minbias', seed: 5, chunkEvents, parameters: { mean: 300 } };
   await declare(service.url, 'batch:data', { ...definition, events: chunks * chunkEvents });
   const { id } = await create(service, { dataset: 'batch:data' });
@@ -101,6 +101,10 @@ test('a batch larger than the store pauses instead of eating its own beginning, 
   // Everything else had to go, and nothing of its own did.
   expect(trailers.filter(({ batch }) => batch === undefined)).toEqual([]);
   expect(trailers.length).toBe(shown.done);
+  // For who asks for other events there is room all the same.
+  const someone = await fetch(eventsUrl(service.url, 'batch:old', `1-${chunkEvents}.arrows`));
+  expect(someone.status).toBe(200);
+  await someone.arrayBuffer();
 
   await service.roles.find(({ role }) => role === 'worker')?.end('SIGTERM');
   service.startRole('worker', { EVOKE_CAPACITY_BYTES: String(20 * capacity) });

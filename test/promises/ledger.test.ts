@@ -1,7 +1,7 @@
 // Promise 8: the ledger adds up to what the store holds and to what clients were sent, and a killed process loses seconds.
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { chunkKey } from '../../core/chunk.ts';
 import { systemClock } from '../../core/clock.ts';
 import type { LedgerEntry } from '../../core/ledger.ts';
@@ -10,6 +10,7 @@ import type { Provenance } from '../../core/provenance.ts';
 import { Ledger } from '../../costs/ledger.ts';
 import { readLedger } from '../../costs/ledger-reader.ts';
 import { Reconciler } from '../../costs/reconcile.ts';
+import { Processes } from '../../queue/processes.ts';
 import { Chunks } from '../../store/chunks.ts';
 import { FsStore } from '../../store/fs-store.ts';
 import { declare, eventsUrl, Service } from '../service.ts';
@@ -177,4 +178,50 @@ test('a killed worker and a killed api lose what they had not written; the gener
   await expectToAddUp(await Told.now());
   expect((await Told.now()).of('generation')).toHaveLength(5);
   expect(await reconcile()).toMatchObject({ added: 0, lost: 0 });
+}, 60_000);
+
+test('a killed api loses the accesses of its last flush interval at most, and its last words say how many were not written', async () => {
+  await declare(service.url, 'kill:api', { generator: 'ee_mumu', seed: 5, events: 1000, chunkEvents: 1000 });
+  await get('kill:api', '1-1000.arrows');
+  const processes = new Processes({ url: service.redis.url, prefix: 'evoke' });
+  onTestFinished(() => processes.leave());
+  const [writing, silent] = await Promise.all([
+    service.startApi(),
+    // It never comes to writing: all of it is lost, and counted.
+    service.startApi({ EVOKE_LEDGER_SECONDS: '3600' }),
+  ]);
+  const ask = async (url: string) => {
+    const response = await fetch(eventsUrl(url, 'kill:api', '1-100.arrows'));
+    await response.arrayBuffer();
+    return { requestId: response.headers.get('request-id') ?? '', atMs: performance.now() };
+  };
+  const unwritten = (word: Readonly<Record<string, string | number>> | undefined) =>
+    Number(word?.['ledgerEntries']) - Number(word?.['ledgerWritten']) - Number(word?.['ledgerLost']);
+  const lastWord = async (pid: number | undefined) => (await processes.list()).find((each) => each.pid === pid);
+
+  for (let i = 0; i < 5; i++) await ask(silent.url);
+  await expect.poll(async () => unwritten(await lastWord(silent.process.pid)), { timeout: 5000 }).toBe(5);
+  const asked = [];
+  for (const begun = performance.now(); performance.now() < begun + 8 * flushMs; ) asked.push(await ask(writing.url));
+  const killedMs = performance.now();
+  await Promise.all([writing.end('SIGKILL'), silent.end('SIGKILL')]);
+
+  const told = new Set((await settled()).of('access').map(({ requestId }) => requestId));
+  const lost = asked.filter(({ requestId }) => !told.has(requestId));
+  // A flush takes its time too, on a busy machine.
+  for (const { atMs } of lost) expect(killedMs - atMs).toBeLessThan(3 * flushMs);
+  expect(lost.length).toBeLessThan(asked.length);
+  const words = new Map<number, number>();
+  await expect
+    .poll(
+      async () => {
+        for (const word of await processes.takeSilent()) words.set(word.pid, unwritten(word));
+        return [...words.keys()].sort();
+      },
+      { timeout: 15_000, interval: 250 },
+    )
+    .toEqual([writing.process.pid, silent.process.pid].sort());
+  expect(words.get(silent.process.pid ?? 0)).toBe(5);
+  // As of its last heartbeat.
+  expect(words.get(writing.process.pid ?? 0)).toBeLessThanOrEqual(asked.length);
 }, 60_000);

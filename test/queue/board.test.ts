@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Board, wordBytesMax } from '../../queue/board.ts';
-import { redisFor, type TestOfItsOwn, type TestRedis } from '../redis.ts';
+import { redisFor, type TestRedis } from '../redis.ts';
+import type { TestOfItsOwn } from '../temp.ts';
 
 async function aBoard(context: TestOfItsOwn): Promise<{ board: Board; redis: TestRedis }> {
   const redis = await redisFor(context);

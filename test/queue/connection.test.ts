@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { EvokeError } from '../../core/errors.ts';
 import { RedisCalls } from '../../queue/connection.ts';
 import { keepingLog } from '../fixtures/line.ts';
-import { redisFor, type TestOfItsOwn } from '../redis.ts';
+import { redisFor } from '../redis.ts';
+import type { TestOfItsOwn } from '../temp.ts';
 
 /** Two seconds are promised; the rest is for whoever asks. */
 const timely = 1_700;

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { Processes, type ProcessIdentity, type ProcessRole } from '../../queue/processes.ts';
 import { keepingLog } from '../fixtures/line.ts';
-import { redisFor, type TestOfItsOwn, type TestRedis } from '../redis.ts';
+import { redisFor, type TestRedis } from '../redis.ts';
+import type { TestOfItsOwn } from '../temp.ts';
 
 const prefix = 'test';
 
@@ -49,6 +50,21 @@ test.concurrent('who falls silent is no longer listed', async (context) => {
   await context.expect.poll(() => redis.command('HLEN', '{test}:processes'), { timeout: 3_000 }).toBe(1);
   expect((await living.takeSilent()).map(({ id }) => id)).toEqual(['dead']);
   expect(await living.takeSilent()).toEqual([]);
+});
+
+test.concurrent('who was silent only because Redis did not answer is not taken for dead', async (context) => {
+  const redis = await redisFor(context);
+  const [api, worker] = [processesOn(context, redis), processesOn(context, redis)];
+  await api.join(aProcess('api'));
+  await worker.join(aProcess('worker'), () => ({ ledgerEntries: 5 }));
+  // As after a pause of Redis: the word of everybody has expired when the first of them beats again.
+  for (const id of await ids(api)) await redis.command('ZADD', '{test}:processes:expiry', '1', id);
+  await redis.command('HSET', '{test}:processes', 'dead', JSON.stringify(aProcess('worker', { id: 'dead' })));
+  await redis.command('ZADD', '{test}:processes:expiry', '1', 'dead');
+  const silent = '{test}:processes:silent';
+  await context.expect.poll(async () => Number(await redis.command('LLEN', silent)), { timeout: 4_000 }).toBe(3);
+  await context.expect.poll(() => ids(api), { timeout: 4_000 }).toHaveLength(2);
+  expect((await api.takeSilent()).map(({ id }) => id)).toEqual(['dead']);
 });
 
 test.concurrent('a process on another store refuses to join, and names both', async (context) => {

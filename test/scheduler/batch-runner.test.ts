@@ -298,6 +298,25 @@ test('a leader that was suspended and does not know it does not wake a batch tha
   await old.stop();
 });
 
+test('an older word that the store brings back late, over an end, is overwritten with the end', async () => {
+  const bench = aBatchBench(4);
+  const { batches, create, lead, makeOne, progress, time } = bench;
+  const { stop } = lead();
+  const { id } = await create();
+  await time.pass(1_000);
+  const older = await progress(id);
+  expect(older?.state).toBe('running');
+  while ((await makeOne()) !== undefined) await time.pass(1_000);
+  await time.pass(2_000);
+  const end = await progress(id);
+  expect(end?.state).toBe('completed');
+  if (older !== undefined) await batches.progress(id, older);
+  await time.pass(3_000);
+  expect(await progress(id)).toEqual(end);
+  expect((await batches.active()).length).toBe(0);
+  await stop();
+});
+
 test('whoever takes the later of the two words, board and store, never sees a batch go back', async () => {
   const bench = aBatchBench(60, { threads: 3 });
   const { create, lead, progress, time, board, queue } = bench;

@@ -61,10 +61,10 @@ test('a death is followed by a reconciliation when those who live have written, 
   const { time, calls, keeper, dies, end } = bookkeeping();
   await time.pass(2 * minute);
   expect(calls.reconcile).toBe(1);
-  dies({ ledgerEntries: 100, ledgerWritten: 80, ledgerLost: 5 });
+  dies({ ledgerEntries: 100, ledgerWritten: 80, ledgerLost: 5, cpuSecondsUnderway: 2.5 });
   await time.pass(30_000 + marginMs + 30_000);
   expect(calls.reconcile).toBe(2);
-  expect(keeper.counters.ledgerLostWithProcesses).toBe(15);
+  expect(keeper.counters).toEqual({ ledgerLostWithProcesses: 15, cpuSecondsLostWithProcesses: 2.5 });
   // Nobody else died.
   await time.pass(5 * minute);
   expect(calls.reconcile).toBe(2);

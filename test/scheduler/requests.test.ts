@@ -18,7 +18,11 @@ class Shared {
   readonly words = new Map<string, unknown>();
   boardAway = false;
   storeAway = false;
+  /** How often it was asked for an end; and what it waits for before it answers. */
+  asked = 0;
+  answering: Promise<void> = Promise.resolve();
 
+  retired = false;
   readonly records = {
     accept: async (request: EventsRequest) => {
       this.#refuse(this.storeAway, 'STORE_UNAVAILABLE');
@@ -35,7 +39,11 @@ class Shared {
       this.ends.set(which, end);
       return true;
     },
-    endOf: async (which: string) => this.ends.get(which),
+    endOf: async (which: string) => {
+      this.asked++;
+      await this.answering;
+      return this.ends.get(which);
+    },
   };
 
   readonly board = {
@@ -61,7 +69,7 @@ function aProcess(bench: Bench, shared: Shared, options: { requestsMax?: number;
     chunks,
     flights,
     time,
-    catalog: { get: async () => dataset },
+    catalog: { get: async () => dataset, isRetired: async () => shared.retired },
     threads: async () => 2,
     waitMs: 10 * minuteMs,
     requestsMax: 10,
@@ -93,6 +101,24 @@ async function accepted(requests: AsyncRequests, bench: Bench, which = id) {
 
 const standing = async (requests: AsyncRequests, which = id) =>
   ((await requests.find(which)) as RequestStanding).standing;
+
+test('a store that is silent is asked once whether a request was cancelled, and its answer counts when it comes', async () => {
+  const bench = aBench(9);
+  const shared = new Shared();
+  const requests = aProcess(bench, shared);
+  const run = await accepted(requests, bench);
+  const gate = Promise.withResolvers<void>();
+  shared.answering = gate.promise;
+  await bench.time.pass(4_000);
+  const { asked } = shared;
+  await bench.time.pass(60_000);
+  expect(shared.asked).toBe(asked);
+  const none = { done: 0, skipped: 0, failed: 0, cpuMicros: 0 };
+  shared.ends.set(id, { state: 'cancelled', ...none, endedAt: new Date(bench.time.now()).toISOString() });
+  gate.resolve();
+  expect(await run.ended).toMatchObject({ state: 'cancelled' });
+  await requests.close();
+});
 
 test('a request orders a window of chunks at a time, for somebody who waits, and ends when all are there', async () => {
   const bench = aBench(9);
@@ -146,6 +172,21 @@ test('a queue that is away is waited for, as long as WAIT_SECONDS, and then the 
     expect(failure?.code).toBe(awayMs < 10 * minuteMs ? undefined : 'QUEUE_UNAVAILABLE');
     expect(requests.size).toBe(0);
   }
+});
+
+test('a request over a dataset that is found wrong meanwhile fails, and what no worker has begun is taken back', async () => {
+  const bench = aBench(9);
+  const shared = new Shared();
+  const requests = aProcess(bench, shared);
+  await accepted(requests, bench);
+  await bench.time.pass(1_000);
+  bench.makeNext();
+  await bench.time.pass(1_000);
+  shared.retired = true;
+  await bench.time.pass(3_000);
+  expect(shared.ends.get(id)).toMatchObject({ state: 'failed', done: 1, failure: { code: 'RETIRED' } });
+  expect([...bench.queue.jobs.values()].filter(({ fate }) => fate.state === 'queued')).toEqual([]);
+  expect(requests.size).toBe(0);
 });
 
 test('a store that keeps nothing is waited for likewise, with one chunk tried now and then', async () => {
@@ -347,6 +388,8 @@ test('those that nobody may look up yet are found by nobody, and count towards t
   expect(() => requests.begin(order(bench, 'c'))).toThrow(expect.objectContaining({ code: 'TOO_MANY_REQUESTS' }));
   requests.begin(order(bench, 'd', 'another'));
   expect(() => requests.begin(order(bench, 'e', 'another'))).toThrow(expect.objectContaining({ code: 'OVERLOADED' }));
+  // Who has too many is told so, also where nobody could have more.
+  expect(() => requests.begin(order(bench, 'f'))).toThrow(expect.objectContaining({ code: 'TOO_MANY_REQUESTS' }));
   requests.discard(run);
   await settle();
   requests.begin(order(bench, 'e', 'another'));

@@ -138,12 +138,43 @@ test('what has not changed is not read again, and what is over is not even liste
   await batches.wish(one.id, 'cancelled');
   calls.length = 0;
   expect((await batches.active())[0]?.wish?.state).toBe('cancelled');
-  expect(calls).toEqual(['list batches/', `get batches/${one.id}.wish.json`, `get batches/${one.id}.progress.json`]);
+  const parts = ['wish', 'cancelled', 'progress'];
+  expect(calls).toEqual(['list batches/', ...parts.map((part) => `get batches/${one.id}.${part}.json`)]);
   pass(2 * 3_600_000);
   const late = await create();
   await batches.active();
   pass(1);
   expect((await batches.active()).map(({ batch }) => batch.id)).toEqual([one.id, late.id]);
+});
+
+test('a store that tells whole seconds: what is written again in the same second, as long as before, is seen soon', async () => {
+  const { clock, create, pass, progress } = setUp();
+  const inner = new MemoryStore({ now: () => Math.floor(clock.now() / 1000) * 1000 });
+  const { store, calls } = watched(inner);
+  const batches = new Batches(store, clock);
+  const batch = await create();
+  await batches.create(batch);
+  await batches.progress(batch.id, progress('running'));
+  const done = async () => (await batches.active()).map(({ progress: stored }) => stored?.done);
+  expect(await done()).toEqual([3]);
+  await batches.progress(batch.id, { ...progress('running'), done: 4 });
+  await done();
+  pass(2_000);
+  expect(await done()).toEqual([4]);
+  calls.length = 0;
+  pass(10_000);
+  expect(await done()).toEqual([4]);
+  expect(calls).toEqual(['list batches/']);
+});
+
+test('an older word that comes late over an end is noticed', async () => {
+  const { batches, create, progress, pass } = setUp();
+  const { id } = await create();
+  await batches.progress(id, progress('completed'));
+  expect(await batches.active()).toEqual([]);
+  pass(30_000);
+  await batches.progress(id, progress('running'));
+  expect((await batches.active()).map(({ batch }) => batch.id)).toEqual([id]);
 });
 
 test('a batch whose id is older than the moment it is first seen is seen all the same', async () => {
@@ -174,6 +205,19 @@ test('a failing store is told, and forgotten when it is back', async () => {
   expect((await batches.active()).length).toBe(1);
 });
 
+test('a cancelled batch stays cancelled, in whatever order the wishes of several people are written', async () => {
+  const { batches, create } = setUp();
+  const { id } = await create();
+  await batches.wish(id, 'paused');
+  await batches.wish(id, 'cancelled');
+  const first = (await batches.find(id))?.wish;
+  expect(first?.state).toBe('cancelled');
+  await batches.wish(id, 'running');
+  await batches.wish(id, 'cancelled');
+  expect((await batches.find(id))?.wish).toEqual(first);
+  expect((await batches.active())[0]?.wish).toEqual(first);
+});
+
 test('a wish is shown at once, but an end stands', () => {
   const { progress } = setUp();
   const batch = aBatch('id', 0, {});
@@ -183,7 +227,10 @@ test('a wish is shown at once, but an end stands', () => {
   expect(status({})).toBe('pending');
   expect(status({ wish: wish('paused') })).toBe('paused');
   expect(status({ wish: wish('cancelled'), progress: progress('running') })).toBe('cancelled');
-  expect(status({ wish: wish('running'), progress: progress('paused') })).toBe('paused');
+  expect(status({ wish: wish('running'), progress: progress('paused') })).toBe('pending');
+  const byItself = { ...progress('paused'), reason: 'STORE_UNAVAILABLE: the disk is full' };
+  expect(status({ wish: wish('running'), progress: byItself })).toBe('paused');
+  expect(status({ progress: byItself })).toBe('paused');
   expect(status({ wish: wish('cancelled'), progress: progress('completed') })).toBe('completed');
 });
 

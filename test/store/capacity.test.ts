@@ -92,6 +92,19 @@ test('at the capacity the least recently used chunk goes first', async () => {
   expect(await stored()).toEqual([0, 3, 4, 5]);
 });
 
+test('who may take a share only makes room within it, and leaves the rest to others', async () => {
+  const { store, stored, capacity, pin } = await setUp();
+  for (const index of [0, 1, 2, 3]) await store(index);
+  const half = await capacity.reserve(chunkBytes, 0.5);
+  expect(await stored()).toEqual([3]);
+  await half.release();
+  await store(4);
+  await pin(dataset);
+  await expect(capacity.reserve(chunkBytes, 0.5)).rejects.toMatchObject(full);
+  await store(5);
+  expect(await stored()).toEqual([3, 4, 5]);
+});
+
 test('an evicted chunk leaves its digest, and comes back with the same', async () => {
   const { store, chunks } = await setUp({ room: 1 });
   const first = await store(0);

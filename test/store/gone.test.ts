@@ -9,6 +9,7 @@ import { MemoryStore } from '../../store/memory-store.ts';
 import { verifying } from '../../store/verifying.ts';
 import { KeepingLedger } from '../fixtures/keeping-ledger.ts';
 import { aChunk, aDataset } from './a-chunk.ts';
+import { failing } from './faults.ts';
 
 const dataset = aDataset();
 const now = Date.parse('2030-06-01T00:00:00Z');
@@ -90,4 +91,46 @@ test('of a chunk cut short nobody knows any more what it was made for', async ()
   expect(await evictor.evict(chunk)).toBeUndefined();
   expect(await chunks.get(chunk)).toBeUndefined();
   expect(ledger.entries).toMatchObject([{ cause: 'damaged', dataset: '', generator: '', bytes: 700, ...chunk }]);
+});
+
+test('an eviction counts from before the chunk went: who makes it again at once has made it later', async () => {
+  let nowMs = now;
+  const inner = new MemoryStore();
+  const ledger = new KeepingLedger();
+  const slow = failing(inner, (operation) => {
+    // The store takes its time, in which somebody else finds the chunk absent and makes it.
+    if (operation === 'delete') nowMs += 500;
+  });
+  const catalog = new Catalog(inner, clock);
+  await catalog.declare(dataset);
+  const book = { mark: async () => undefined, forget: async () => undefined };
+  const parts = { chunks: new Chunks(slow), catalog, canRemake: () => true, book, ledger };
+  const evictor = new Evictor({ ...parts, clock: { now: () => nowMs } });
+  const { chunk, name, bytes } = aChunk({ dataset, index: 0 });
+  await inner.put(name, [bytes]);
+  await evictor.evict(chunk);
+  expect(ledger.entries).toMatchObject([{ kind: 'eviction', atMs: now }]);
+});
+
+test('with a young chunk goes the last that knows of its making, so that is told too', async () => {
+  const { inner, ledger, chunks } = await setUp();
+  const { chunk } = aChunk({ dataset, index: 0 });
+  const { name, bytes } = madeFor('test:numbers');
+  const { generatedAt } = openChunk(aChunk({ dataset, index: 0 }).key, bytes).provenance;
+  const madeAtMs = Date.parse(generatedAt);
+  const catalog = new Catalog(inner, clock);
+  const book = { mark: async () => undefined, forget: async () => undefined };
+  const evictor = (nowMs: number) =>
+    new Evictor({ chunks, catalog, canRemake: () => true, book, ledger, clock: { now: () => nowMs } });
+  await inner.put(name, [bytes]);
+  await evictor(madeAtMs + 3_599_999).evict(chunk);
+  const about = { dataset: 'test:numbers', ...aboutChunk, range: chunk.range, bytes: bytes.length };
+  expect(ledger.entries).toEqual([
+    expect.objectContaining({ kind: 'generation', atMs: madeAtMs, ...about, cpuMicros: 100_000, attempt: 1 }),
+    { kind: 'put', atMs: madeAtMs, ...about },
+    { kind: 'eviction', atMs: madeAtMs + 3_599_999, ...about, cause: 'room' },
+  ]);
+  await inner.put(name, [bytes]);
+  await evictor(madeAtMs + 3_600_000).evict(chunk);
+  expect(ledger.entries).toHaveLength(4);
 });

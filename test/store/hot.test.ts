@@ -78,6 +78,19 @@ test('past two seconds the answer is waited for', async () => {
   expect(hot.peek(name)).toBeUndefined();
 });
 
+test('who has just looked whether a chunk is there need not look again to read it', async () => {
+  const { hot, calls, clock } = await setUp();
+  await hot.get(name);
+  clock.ms += 3000;
+  calls.length = 0;
+  expect((await hot.head(name))?.bytes).toBe(bytes.length);
+  expect(await hot.get(name)).toEqual(bytes);
+  expect(calls).toEqual([`head ${name}`]);
+  clock.ms += 3000;
+  await hot.get(name);
+  expect(calls).toEqual([`head ${name}`, `head ${name}`]);
+});
+
 test('what another process has evicted is forgotten within two seconds of asking', async () => {
   const { hot, clock, inner } = await setUp();
   await hot.get(name);

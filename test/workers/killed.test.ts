@@ -12,7 +12,7 @@ import { Chunks } from '../../store/chunks.ts';
 import { FsStore } from '../../store/fs-store.ts';
 import { Line, prefix } from '../fixtures/line.ts';
 import { anOrder } from '../fixtures/orders.ts';
-import type { TestOfItsOwn } from '../redis.ts';
+import type { TestOfItsOwn } from '../temp.ts';
 
 const script = fileURLToPath(new URL('../fixtures/worker.ts', import.meta.url));
 

@@ -141,6 +141,22 @@ test('a chunk that cannot be kept is unstored; one that the store took without s
   });
   expect(await silent.fulfil(order)).toMatchObject({ generated: true });
   expect(silent.ledger.entries.map(({ kind }) => kind)).toEqual(['generation', 'put']);
+
+  // It takes the chunk, goes away before it says so, and is still away when it is asked.
+  const gone = await aMaker(context, {
+    chunks: chunksBut(chunks, {
+      put: async (chunk, parts, options) => {
+        await chunks.put(chunk, parts, options);
+        return away();
+      },
+      trailer: away,
+    }),
+  });
+  const other = anOrder('busy', { parameters: { batchMs: 5 } });
+  await expect(gone.fulfil(other)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  const { generatedAt, cpuSeconds } = (await chunks.trailer(other.chunk)) ?? { generatedAt: '', cpuSeconds: 0 };
+  const making = { atMs: Date.parse(generatedAt), cpuMicros: Math.round(cpuSeconds * 1e6) };
+  expect(gone.ledger.entries).toMatchObject([{ kind: 'waste', cause: 'unstored', ...making }]);
 });
 
 test('nothing is told of what was never begun', async (context) => {

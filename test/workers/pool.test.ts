@@ -45,6 +45,16 @@ test('of a task that is ended by force, the CPU is known up to its last whole re
   expect(ended.cpuSeconds).toBeLessThan(0.5);
 });
 
+test('the CPU of tasks under way is known while they run, batch by batch', async () => {
+  const pool = aPool(1);
+  expect(pool.cpuSecondsUnderway).toBe(0);
+  const running = run(pool, anOrder('busy', { parameters: { batchMs: 20 }, batches: 1000 }));
+  await expect.poll(() => pool.cpuSecondsUnderway, { timeout: 10_000 }).toBeGreaterThan(0.06);
+  pool.cancelAll();
+  await running;
+  expect(pool.cpuSecondsUnderway).toBe(0);
+});
+
 test('the CPU is what the thread used, not the time that passed', async () => {
   const pool = aPool();
   await run(pool);
