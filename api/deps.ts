@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { LedgerSink } from '../core/ledger.ts';
 import type { Log } from '../core/log.ts';
 import type { Prices } from '../costs/prices.ts';
-import type { ReportDesk } from '../costs/report-desk.ts';
+import type { ReportDesk } from '../costs/report/desk.ts';
 import type { Marshaller } from '../formats/marshaller.ts';
 import type { GeneratorRegistry } from '../generators/registry.ts';
 import type { ChunkQueue } from '../queue/chunk-queue.ts';

@@ -3,8 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 import { systemClock } from '../core/clock.ts';
 import type { Access } from '../core/ledger.ts';
 import { silentLog } from '../core/log.ts';
-import { Ledger } from '../costs/ledger.ts';
-import { readLedger } from '../costs/ledger-reader.ts';
+import { Ledger } from '../costs/ledger/ledger.ts';
+import { readLedger } from '../costs/ledger/reader.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { type Benchmark, median, type Row, spread } from './bench.ts';
 

@@ -7,9 +7,9 @@ import type { LivingProcess } from '../queue/processes.ts';
 import { rest, type Time } from './time.ts';
 
 export interface BookkeepingParts {
-  /** costs/reconcile.ts: walks the stored chunks, once. */
+  /** costs/ledger/reconcile.ts: walks the stored chunks, once. */
   readonly reconcile: (signal: AbortSignal) => Promise<unknown>;
-  /** costs/compaction.ts: one round. */
+  /** costs/ledger/compaction.ts: one round. */
   readonly compact: (signal: AbortSignal) => Promise<{ readonly isComplete: boolean }>;
   /** Last words of those that were killed or cut off. */
   readonly processes: { takeSilent(): Promise<readonly LivingProcess[]> };

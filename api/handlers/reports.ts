@@ -1,7 +1,7 @@
 // The cost report, as JSON or as CSV, reckoned for this request or remembered.
 import { parseDatasetName } from '../../core/dataset.ts';
 import { EvokeError } from '../../core/errors.ts';
-import type { CostQuery } from '../../costs/report.ts';
+import type { CostQuery } from '../../costs/report/report.ts';
 import type { Answer, Input } from '../answer.ts';
 import type { ApiDeps } from '../deps.ts';
 import { preferred } from '../negotiation.ts';

@@ -5,9 +5,9 @@ import { costReportShown } from '../../api/report-schemas.ts';
 import { systemClock } from '../../core/clock.ts';
 import type { LedgerEntry } from '../../core/ledger.ts';
 import { silentLog } from '../../core/log.ts';
-import { Ledger } from '../../costs/ledger.ts';
+import { Ledger } from '../../costs/ledger/ledger.ts';
 import { FsStore } from '../../store/fs-store.ts';
-import { scriptedWeek } from '../costs/week.ts';
+import { scriptedWeek } from '../costs/report/week.ts';
 import { TestService } from './harness.ts';
 
 /** Long before anything that the service itself writes down. */

@@ -6,12 +6,12 @@ import { readable } from '../../cli/report-cost.ts';
 import { amount, sentences } from '../../cli/report-words.ts';
 import { systemClock } from '../../core/clock.ts';
 import { silentLog } from '../../core/log.ts';
-import { Ledger } from '../../costs/ledger.ts';
-import { reportJson } from '../../costs/report-json.ts';
+import { Ledger } from '../../costs/ledger/ledger.ts';
+import { reportJson } from '../../costs/report/json.ts';
 import { FsStore } from '../../store/fs-store.ts';
 import { TestService } from '../api/harness.ts';
-import { dayMs, report } from '../costs/ledgers.ts';
-import { scriptedWeek } from '../costs/week.ts';
+import { dayMs, report } from '../costs/report/ledgers.ts';
+import { scriptedWeek } from '../costs/report/week.ts';
 import { evoke } from './one-machine.ts';
 
 const fromMs = Date.parse('2025-03-03');

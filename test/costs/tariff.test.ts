@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Account, dividedHalfUp, tariffOf } from '../../costs/tariff.ts';
-import { anyPrices, plainPrices } from './ledgers.ts';
+import { anyPrices, plainPrices } from './report/ledgers.ts';
 
 const costOf = (parts: bigint) => new Account().book(parts);
 

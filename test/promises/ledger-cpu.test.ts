@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { chunkKey } from '../../core/chunk.ts';
 import type { LedgerEntry } from '../../core/ledger.ts';
-import { readLedger } from '../../costs/ledger-reader.ts';
+import { readLedger } from '../../costs/ledger/reader.ts';
 import { Processes } from '../../queue/processes.ts';
 import { Chunks } from '../../store/chunks.ts';
 import { FsStore } from '../../store/fs-store.ts';
