@@ -18,6 +18,8 @@ export async function watchBatch(id: string, options: ClientOptions): Promise<vo
       new Error(`The batch goes on. evoke batch watch ${id} shows it again, evoke batch cancel ${id} ends it.`),
     );
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  // Nobody reads any more.
+  process.stdout.on('error', interrupt);
   const show = displayOf(options);
   let last: JsonRecord | undefined;
   try {
@@ -35,6 +37,7 @@ export async function watchBatch(id: string, options: ClientOptions): Promise<vo
   } finally {
     show.end();
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, interrupt);
+    process.stdout.off('error', interrupt);
   }
   if (last !== undefined && last['state'] !== 'completed') throw new Error(`The batch ${id} is ${stateOf(last)}.`);
   if (last !== undefined && !options.json) printLine(outcome(last));

@@ -6,6 +6,7 @@ import { eventNumber, parseEventRange } from '../core/event-range.ts';
 import { watchBatch } from './batch-watch.ts';
 import { type ClientOptions, clientCommand, clientOf, UsageError, wholeNumber } from './command.ts';
 import { cell, printJson, printLine, table } from './output.ts';
+import { amount } from './report-words.ts';
 
 interface CreateOptions extends ClientOptions {
   readonly priority?: number;
@@ -34,9 +35,9 @@ function create(): Command {
     .argument('[range]', 'startEvent-lastEvent')
     .option('--priority <0-9>', 'higher sooner; 5 unless said', wholeNumber('--priority', 0, 9))
     .option('--deadline <time>', 'orders batches of one priority', deadline)
-    .option('--budget-cpu-seconds <number>', 'it ends when so much CPU is spent', amount('--budget-cpu-seconds'))
-    .option('--budget-cost <number>', 'the same in currency', amount('--budget-cost'))
-    .option('--hold <seconds>', 'how long its chunks stay at least; 30 days unless said', amount('--hold'))
+    .option('--budget-cpu-seconds <number>', 'it ends when so much CPU is spent', quantity('--budget-cpu-seconds'))
+    .option('--budget-cost <number>', 'the same in currency', quantity('--budget-cost'))
+    .option('--hold <seconds>', 'how long its chunks stay at least; 30 days unless said', quantity('--hold'))
     .option('--pin', 'pin the dataset, too')
     .option('--watch', 'show its progress until it ends')
     .action(async (name: string, range: string | undefined, options: CreateOptions) => {
@@ -70,7 +71,8 @@ function list(): Command {
         'CPU SECONDS',
         'COST',
       ];
-      printLine(table(head, items.map(row)));
+      const hasReasons = items.some((item) => item['reason'] !== undefined);
+      printLine(table(hasReasons ? [...head, 'WHY'] : head, items.map(row)));
       if (typeof page['next'] === 'string') printLine(`Older ones: evoke batch list --after ${page['next']}`);
     });
 }
@@ -87,7 +89,8 @@ function row(item: JsonRecord): string[] {
     cell(item, 'skipped'),
     cell(item, 'failed'),
     number('cpuSeconds').toFixed(1),
-    number('cost') === 0 ? '0' : number('cost').toPrecision(2),
+    amount(number('cost')),
+    cell(item, 'reason'),
   ];
 }
 
@@ -142,7 +145,7 @@ function deadline(text: string): string {
   return new Date(ms).toISOString();
 }
 
-function amount(name: string): (text: string) => number {
+function quantity(name: string): (text: string) => number {
   return (text) => {
     if (!/^\d{1,15}(\.\d{1,9})?$/.test(text)) throw new UsageError(`${name}: "${text}" is not a number.`);
     return Number(text);

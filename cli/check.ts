@@ -5,8 +5,8 @@ import type { Environment } from '../config/settings.ts';
 import { systemClock } from '../core/clock.ts';
 import type { LedgerEntry } from '../core/ledger.ts';
 import { silentLog } from '../core/log.ts';
-import { Ledger } from '../costs/ledger.ts';
-import { Reconciler } from '../costs/reconcile.ts';
+import { Ledger } from '../costs/ledger/ledger.ts';
+import { Reconciler } from '../costs/ledger/reconcile.ts';
 import { Catalog } from '../store/catalog.ts';
 import { chunkName } from '../store/chunk-names.ts';
 import { Chunks } from '../store/chunks.ts';
@@ -30,9 +30,12 @@ export interface CheckOptions {
 }
 
 /** @throws EvokeError BAD_SETTINGS, STORE_UNAVAILABLE; Error when there is no store */
-export async function check({ repair = false, json = false }: CheckOptions, environment: Environment): Promise<void> {
+export async function check(options: CheckOptions, environment: Environment): Promise<void> {
+  const { json = false } = options;
   const own = await openOwnStore(environment);
   const { store, config } = own;
+  // Nothing is changed in a place that may be no store at all.
+  const repair = options.repair === true && (await store.head('store.json')) !== undefined;
   const status = new WalkLine();
   const findings = new Findings(json, status);
   const stop = new AbortController();

@@ -45,7 +45,10 @@ export class Findings {
     if (this.#json) {
       const figures = JSON.stringify({ ...seen, found, repaired, left: this.left });
       process.stdout.write(`${found === 0 ? '' : '\n  '}],\n  "summary": ${figures}\n}\n`);
-    } else printLine(`${looked}: ${found === 0 ? 'all is well.' : `${found} findings, ${repaired} repaired.`}`);
+    } else {
+      const result = `${found} ${found === 1 ? 'finding' : 'findings'}, ${repaired} repaired.`;
+      printLine(`${looked}: ${found === 0 ? 'all is well.' : result}`);
+    }
   }
 }
 

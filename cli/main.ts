@@ -1,6 +1,7 @@
 // The evoke command. Exit codes: 0 done, 1 failed, 2 wrong use. An error is one line on standard error.
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { systemCode } from '../core/errors.ts';
 import { batchCommand } from './batch.ts';
 import { careCommands } from './care.ts';
 import { exitCodeOf, lastWords } from './command.ts';
@@ -8,7 +9,7 @@ import { datasetsCommand } from './datasets.ts';
 import { generatorsCommand } from './generators.ts';
 import { getCommand } from './get.ts';
 import { notBuiltCommands } from './not-built.ts';
-import { printLine } from './output.ts';
+import { printJson, printLine } from './output.ts';
 import { planCommand } from './plan.ts';
 import { reportCommand } from './report.ts';
 import type { RoleName } from './role.ts';
@@ -34,7 +35,12 @@ function evoke(): Command {
   program
     .command('settings')
     .description('every setting, its unit and default')
-    .action(async () => printLine((await import('./settings-table.ts')).settingsTable()));
+    .option('--json', 'print JSON')
+    .action(async ({ json = false }: { json?: boolean }) => {
+      const { settingsList, settingsTable } = await import('./settings-table.ts');
+      if (json) printJson(settingsList());
+      else printLine(settingsTable());
+    });
   for (const command of [
     generatorsCommand(),
     datasetsCommand(),
@@ -62,6 +68,11 @@ function exitOverridden(command: Command): Command {
   for (const child of command.commands) exitOverridden(child);
   return command;
 }
+
+// Whoever reads may have seen enough, as `head` has: what is under way is done all the same, and its exit code stands.
+process.stdout.on('error', (error) => {
+  if (systemCode(error) !== 'EPIPE') throw error;
+});
 
 try {
   await evoke().parseAsync();

@@ -22,15 +22,22 @@ export interface OwnStore {
   readonly redisUrl: string | undefined;
 }
 
+const whereSaid = 'EVOKE_DATA_DIR or EVOKE_STORE say where it is.';
+
 /** @throws EvokeError BAD_SETTINGS, STORE_UNAVAILABLE; Error when there is no store */
 export async function openOwnStore(environment: Environment): Promise<OwnStore> {
   const config = readConfig(environment);
   const location = storeLocationOf(config);
   // Looked for first: opening would make one.
   if (location.kind === 'file' && !existsSync(location.folder)) {
-    throw new Error(`There is no store at ${location.folder}: EVOKE_DATA_DIR or EVOKE_STORE say where it is.`);
+    throw new Error(`There is no store at ${location.folder}. ${whereSaid}`);
   }
   const { store } = await openStore(location);
+  // A mistyped prefix must not look like a healthy store.
+  if ((await store.list('', { limit: 1 })).length === 0) {
+    await store.close();
+    throw new Error(`There is no store at ${store.description}: it is empty. ${whereSaid}`);
+  }
   return { config, store, ...(await useOf(config, store)) };
 }
 

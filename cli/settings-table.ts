@@ -1,4 +1,4 @@
-// evoke settings: every setting as a table, from the settings themselves; docs/operate.md carries the same text.
+// evoke settings: every setting, from the settings themselves, as a table that docs/operate.md carries too, or as JSON.
 import { settings } from '../config/settings.ts';
 
 /** A Markdown table with a row per setting. */
@@ -9,4 +9,15 @@ export function settingsTable(): string {
     return `| \`EVOKE_${name}\` | ${byDefault} | ${unit} | ${meaning} |`;
   });
   return ['| variable | default | unit | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+/** The same as values; `default` is null where there is none. */
+export function settingsList(): { items: object[]; next: null } {
+  const items = Object.values(settings).map(({ name, unit, default: given, meaning }) => ({
+    name: `EVOKE_${name}`,
+    default: given === '' ? null : given,
+    unit,
+    meaning,
+  }));
+  return { items, next: null };
 }

@@ -1,6 +1,6 @@
-// Batches: ranges that a production manager wants made before anybody asks. A batch is three small records with one kind of
-// writer each, so that nobody overwrites another: the definition, written once; the wish, by whoever pauses, resumes or
-// cancels; the progress, by the leading scheduler. What a client is shown is computed from all three.
+// Batches: ranges that a production manager wants made before anybody asks. A batch is a few small records with one kind of
+// writer each, so that nobody overwrites another: the definition, written once; the wish, by whoever pauses or resumes; the
+// cancellation, written once; the progress, by the leading scheduler. What a client is shown is computed from all of them.
 import type { EventRange } from './event-range.ts';
 import { emptyTally, isFinal, type Tally, type WorkState } from './work-state.ts';
 

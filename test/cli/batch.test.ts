@@ -91,7 +91,13 @@ test('list shows the newest first, with what each has come to', async () => {
   const { stdout } = await batch('list');
   const [head, first] = stdout.split('\n');
   expect(head).toMatch(/^BATCH +DATASET +EVENTS +STATE +CHUNKS +MADE +SKIPPED +FAILED +CPU SECONDS +COST$/);
-  expect(first).toMatch(new RegExp(`^${id} +test:set +1-1000 +over-budget +100 +41 +1 +2 +12\\.3 +0\\.000041$`));
+  expect(first).toMatch(new RegExp(`^${id} +test:set +1-1000 +over-budget +100 +41 +1 +2 +12\\.3 +0\\.00004115$`));
+  // However little it is, as a person would write it; and why it is paused, where there is something to say.
+  const reason = 'STORE_UNAVAILABLE: The store is full.';
+  await batches.progress(id, progress({ state: 'paused', reason, done: 1, cpuMicros: 300 }));
+  const [headWithReason, paused] = (await batch('list')).stdout.split('\n');
+  expect(headWithReason).toMatch(/ COST +WHY$/);
+  expect(paused).toMatch(/ 0\.000000001 +STORE_UNAVAILABLE: The store is full\.$/);
   const { items } = JSON.parse((await batch('list', '--json')).stdout);
   expect(items[0].id).toBe(id);
   expect((await batch('list', '--after', '0')).stdout).toBe('There is no batch.\n');

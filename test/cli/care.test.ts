@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { declare, eventsUrl } from '../service.ts';
 import { type TestOfItsOwn, temporaryFolder } from '../temp.ts';
-import { evoke, OneMachine } from './one-machine.ts';
+import { evoke, evokeInto, OneMachine } from './one-machine.ts';
 
 interface Checked {
   readonly use: string;
@@ -206,6 +206,19 @@ test.concurrent('what a damaged record holds does not break the line that tells 
   expect(stdout.trim().split('\n')).toHaveLength(3);
   expect(stdout).toMatch(/^store\.json: The record is damaged: .*\. It is left alone\.$/m);
   expect(stdout).toContain(': 1 finding, 0 repaired.');
+}, 60_000);
+
+test.concurrent('a check whose reader has seen enough is done all the same, and its exit code stands', async (context) => {
+  const dataDir = await temporaryFolder(context);
+  const store = join(dataDir, 'store');
+  await mkdir(join(store, 'digests'), { recursive: true });
+  await writeFile(join(store, 'store.json'), JSON.stringify({ id: '0b8e7c1e-6f0e-4f7e-9d0a-3a5f4a3f9f10' }));
+  for (const name of ['a.txt', 'b.txt', 'z.txt']) await writeFile(join(store, name), 'mine');
+  const part = join(store, 'digests/.11111111-2222-3333-4444-555555555555.part');
+  await writeFile(part, 'half');
+  const ended = await evokeInto('true', ['check', '--repair'], { EVOKE_DATA_DIR: dataDir });
+  expect(ended).toEqual({ code: 1, stderr: '' });
+  await expect(readFile(part)).rejects.toMatchObject({ code: 'ENOENT' });
 }, 60_000);
 
 test.concurrent('settings come as JSON, too', async () => {

@@ -129,12 +129,12 @@ export async function evoke(args: readonly string[], env: Record<string, string>
 }
 
 /** The command line with its output piped into a shell command; the exit code and standard error are its own. */
-export async function evokeInto(reader: string, args: readonly string[]) {
+export async function evokeInto(reader: string, args: readonly string[], env: Record<string, string> = {}) {
   const line = ['set -o pipefail;', ...[process.execPath, main, ...args].map((word) => `'${word}'`), '|', reader].join(
     ' ',
   );
   const child = spawn('bash', ['--norc', '-c', line], {
-    env: { PATH: process.env['PATH'] ?? '' },
+    env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stderr = '';
