@@ -7,18 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { declare, eventsUrl, Service } from '../test/service.ts';
+import type { Service } from '../test/service.ts';
 import { type Benchmark, median, type Row, spread } from './bench.ts';
+import { chunkOfAbout, heat, startWithSilentApi } from './hits.ts';
 
 const run = promisify(execFile);
 const rounds = 5;
 const secondsPerRun = 4;
 const serverCore = ['taskset', '-c', '0'];
 const clientCore = ['taskset', '-c', '1'];
-
-const withoutLedger = 'api-without-ledger';
-/** With V8 set as the api sets it (api/main.ts). */
-const silentApi = ['--external-memory-accounted-in-global-limit', script('api-without-ledger.ts')];
 
 const sizes = [
   { name: '64 KiB', bytes: 64 * 1024, aim: 0.5 },
@@ -29,15 +26,12 @@ export const hitPath: Benchmark = {
   name: 'hit-path',
   how: `A one-chunk Arrow range from memory; servers pinned to core 0, \`wrk -t1 -c32 -d${secondsPerRun}s\` to core 1; ${rounds} rounds, each server in turn. Needs wrk and nginx on the PATH.`,
   async run() {
-    const service = await Service.start({
+    const { service, silentUrl } = await startWithSilentApi({
       prefix: (role) => (role === 'worker' ? [] : serverCore),
-      entry: (role) => (role === withoutLedger ? silentApi : [script('../cli/main.ts'), role]),
     });
     try {
-      const silent = service.startRole(withoutLedger).process;
-      const [message] = await once(silent, 'message');
       const rows: Row[] = [];
-      for (const size of sizes) rows.push(...(await measure(service, message.ready.address, size)));
+      for (const size of sizes) rows.push(...(await measure(service, silentUrl, size)));
       return rows;
     } finally {
       await service.stop();
@@ -87,29 +81,6 @@ async function measure(service: Service, silentUrl: string, size: (typeof sizes)
     await Promise.all(servers.map(stop));
     await rm(folder, { recursive: true });
   }
-}
-
-/** Declares a dataset whose chunks take about so many bytes, and gives the URL of its first, stored and hot. */
-async function chunkOfAbout(service: Service, bytes: number): Promise<string> {
-  const probe = await declare(service.url, `bench:probe${bytes}`, {
-    generator: 'minbias',
-    seed: 1,
-    events: 4000,
-    chunkEvents: 1000,
-  });
-  const sample = await (
-    await fetch(eventsUrl(service.url, `bench:probe${bytes}`, `1-${probe.chunkEvents}.arrows`))
-  ).arrayBuffer();
-  const chunkEvents = Math.round((bytes / sample.byteLength) * probe.chunkEvents);
-  await declare(service.url, `bench:hit${bytes}`, { generator: 'minbias', seed: 1, events: chunkEvents, chunkEvents });
-  const url = eventsUrl(service.url, `bench:hit${bytes}`, `1-${chunkEvents}.arrows`);
-  await heat(url);
-  return url;
-}
-
-/** From then on the answer comes from memory. */
-async function heat(url: string): Promise<void> {
-  for (let i = 0; i < 3; i++) await (await fetch(url)).arrayBuffer();
 }
 
 function script(name: string): string {

@@ -3,12 +3,21 @@ import { writeFile } from 'node:fs/promises';
 import { type Benchmark, commit, machine, type Row } from './bench.ts';
 import { coldLatency } from './cold-latency.ts';
 import { coldThroughput } from './cold-throughput.ts';
+import { hitLatency } from './hit-latency.ts';
 import { hitPath } from './hit-path.ts';
 import { ledger } from './ledger.ts';
 import { stampede } from './stampede.ts';
 import { underBatch } from './under-batch.ts';
 
-const benchmarks: readonly Benchmark[] = [hitPath, coldThroughput, coldLatency, stampede, underBatch, ledger];
+const benchmarks: readonly Benchmark[] = [
+  hitPath,
+  hitLatency,
+  coldThroughput,
+  coldLatency,
+  stampede,
+  underBatch,
+  ledger,
+];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benchmarks.some((benchmark) => benchmark.name === name));
