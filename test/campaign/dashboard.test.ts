@@ -133,7 +133,9 @@ test('a batch appears by itself, is paused, resumed and cancelled by keyboard, a
   await page.keyboard.press('Enter');
   await page.getByRole('dialog').waitFor();
   await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
   expect(await stateOf(id)).toBe('running');
+  await vi.waitFor(async () => expect(await page.evaluate('document.activeElement.textContent')).toBe('Cancel'));
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Cancel the batch', exact: true }).click();
   await vi.waitFor(async () => expect(await row.getAttribute('data-state')).toBe('cancelled'), { timeout: 10_000 });
@@ -251,9 +253,8 @@ test('a dataset of 2^53 events, and one too scattered for a strip, are shown in 
   const label = (name: string) => datasetRow(page, name).getByRole('img').getAttribute('aria-label');
   await vi.waitFor(
     async () => expect(await label('vast:all')).toMatch(/: 1 materialized, 2,199,023,255,551 virtual$/),
-    {
-      timeout: 10_000,
-    },
+    // Datasets are looked at again after ten seconds at the latest.
+    { timeout: 30_000 },
   );
   await vi.waitFor(async () => expect(await label('demo:zmumu')).toMatch(/not looked at/), { timeout: 10_000 });
   expect(await datasetRow(page, 'demo:zmumu').innerText()).toContain('too scattered');
