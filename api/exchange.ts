@@ -3,7 +3,7 @@
 // every error, and never a short answer that looks whole.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { EvokeError, messageOf } from '../core/errors.ts';
+import { asEvokeError, EvokeError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Answer, HeaderList, StreamBody } from './answer.ts';
 import type { ClientQuota } from './client-quota.ts';
@@ -12,7 +12,7 @@ import { type FailedRequests, isOurs } from './failed-requests.ts';
 import { checkHost } from './host-guard.ts';
 import { readJson } from './json-body.ts';
 import type { ApiMetrics, ResetReason } from './metrics.ts';
-import { asEvokeError, problem } from './problem.ts';
+import { problem } from './problem.ts';
 import type { RawInput, Route } from './route.ts';
 import { checkExpectation, readTarget } from './target.ts';
 

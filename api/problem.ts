@@ -1,18 +1,12 @@
 // Errors as clients see them: RFC 9457 problem documents, made from the one catalogue of core/errors.ts.
 // What is not in the catalogue is a defect of ours: the client hears that something went wrong, the log hears what.
-import { EvokeError, errorCatalogue } from '../core/errors.ts';
+import { type EvokeError, errorCatalogue } from '../core/errors.ts';
 import type { Answer } from './answer.ts';
 
 export const problemMediaType = 'application/problem+json';
 
 /** Seconds, where the error itself knows no better: a place in the quota is free soon, a service needs a little. */
 const retryAfterSecondsOf: Readonly<Record<number, number>> = { 429: 1, 503: 2 };
-
-/** Any thrown thing as an error of the catalogue. */
-export function asEvokeError(thrown: unknown): EvokeError {
-  if (thrown instanceof EvokeError) return thrown;
-  return new EvokeError('INTERNAL', {}, { cause: thrown });
-}
 
 /** The document of RFC 9457 alone. */
 export function problemDocument(error: EvokeError, requestId: string) {

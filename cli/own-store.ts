@@ -53,10 +53,11 @@ async function useOf(config: Config, store: StoreBackend): Promise<Omit<OwnStore
       ? { mayBeInUse: false, use: 'No service runs on it.', redisUrl }
       : { mayBeInUse: true, use: 'Whether a service runs on it is not known: EVOKE_REDIS_URL is not set.', redisUrl };
   }
+  // A store whose id cannot be read may be anybody's who lives.
   const storeId = (await readRecord(store, 'store.json', storeRecord).catch(() => undefined))?.id;
   const processes = new Processes({ url: redisUrl, prefix: config.redisPrefix });
   try {
-    const living = (await processes.list()).filter((process) => process.storeId === storeId);
+    const living = (await processes.list()).filter((process) => storeId === undefined || process.storeId === storeId);
     if (living.length === 0 && !runsHere)
       return { mayBeInUse: false, use: 'No service runs on it.', redisUrl: undefined };
     return { mayBeInUse: true, use: `${living.length} processes of a service work on it.`, redisUrl };

@@ -102,3 +102,9 @@ export function systemCode(error: unknown): string | undefined {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Any thrown thing as an error of the catalogue. What is no EvokeError is a mistake of ours: shown to nobody, it is the `cause`. */
+export function asEvokeError(thrown: unknown): EvokeError {
+  if (thrown instanceof EvokeError) return thrown;
+  return new EvokeError('INTERNAL', {}, { cause: thrown });
+}

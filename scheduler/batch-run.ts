@@ -4,8 +4,9 @@ import type { Batch, BatchProgress, BatchRecords } from '../core/batch.ts';
 import { chunkRange, chunksCovering } from '../core/chunk.ts';
 import { timestamp } from '../core/clock.ts';
 import { type Dataset, type DatasetName, formatDatasetName, parseDatasetName } from '../core/dataset.ts';
-import { EvokeError } from '../core/errors.ts';
+import { EvokeError, messageOf } from '../core/errors.ts';
 import { eventsIn } from '../core/event-range.ts';
+import type { Log } from '../core/log.ts';
 import { emptyTally, isFinal, type Tally, type WorkState } from '../core/work-state.ts';
 import type { GeneratorRegistry } from '../generators/registry.ts';
 import type { BatchWriter } from './batch-writer.ts';
@@ -27,6 +28,7 @@ export interface BatchRunParts {
   readonly registry: Pick<GeneratorRegistry, 'find'>;
   readonly prices: BudgetPrices;
   readonly time: Time;
+  readonly log: Log;
   /** How many chunks to have on order. */
   readonly window: () => number;
   /** Told after every change: what has been settled since it was last told, and whether a chunk came that was waited for. */
@@ -219,6 +221,10 @@ export class BatchRun {
         this.#turn('over-budget', this.#reason);
         break;
       case 'hopeless': {
+        if (end.error.code === 'INTERNAL') {
+          const mistake = { batch: this.batch.id, error: messageOf(end.error.cause ?? end.error) };
+          this.#parts.log.error(mistake, 'a batch met a mistake of ours');
+        }
         // Of chunks that failed the reason tells already.
         const told = this.#refused === undefined && end.error.code !== 'GENERATOR_NOT_REGISTERED';
         this.#turn('failed', told ? this.#reason : `${end.error.code}: ${end.error.message}`);

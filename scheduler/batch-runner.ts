@@ -3,8 +3,8 @@
 import { LRUCache } from 'lru-cache';
 import type { BatchProgress, BatchRecords } from '../core/batch.ts';
 import { timestamp } from '../core/clock.ts';
-import { messageOf } from '../core/errors.ts';
-import { type Log, Sparing } from '../core/log.ts';
+import { asEvokeError, messageOf } from '../core/errors.ts';
+import { Sparing } from '../core/log.ts';
 import { emptyTally, isFinal } from '../core/work-state.ts';
 import type { LivingProcess } from '../queue/processes.ts';
 import type { Batches } from '../store/batches.ts';
@@ -19,7 +19,6 @@ export interface BatchRunnerParts extends Omit<BatchRunParts, 'window' | 'change
   readonly batches: Pick<Batches, 'active'>;
   readonly writer: Pick<BatchWriter, 'show' | 'save' | 'saveLeft'>;
   readonly processes: { list(): Promise<readonly LivingProcess[]> };
-  readonly log: Log;
 }
 
 const roundMs = 1_000;
@@ -156,7 +155,8 @@ export class BatchRunner {
     } catch (error) {
       // A mistake: not again and again.
       log.error({ batch: id, error: messageOf(error) }, 'a batch was given up');
-      const reason = `INTERNAL: ${messageOf(error)}`;
+      const { code, message } = asEvokeError(error);
+      const reason = `${code}: ${message}`;
       const at = timestamp(this.#parts.time);
       end = { how: 'ended', progress: { ...run.checkpoint, state: 'failed', reason, endedAt: at, at } };
       await this.#end(id, end.progress);

@@ -20,15 +20,16 @@ export interface BookkeepingParts {
 }
 
 const roundMs = 30_000;
-/** Every ten minutes, whatever happens. */
-const walkMs = 600_000;
+/** Every ten minutes, whatever happens. Counted in rounds: a clock that is set changes nothing. */
+const walkRounds = 20;
 
 export class Bookkeeping {
   /** For the heartbeat: entries that killed processes had not written, and CPU of chunks under way, as they last said. */
   readonly counters = { ledgerLostWithProcesses: 0, cpuSecondsLostWithProcesses: 0 };
   readonly #parts: BookkeepingParts;
-  #reconcileAtMs = 0;
-  #compactAtMs = 0;
+  /** Rounds until it is due. */
+  #reconcileIn = 0;
+  #compactIn = 0;
 
   constructor(parts: BookkeepingParts) {
     this.#parts = parts;
@@ -37,24 +38,28 @@ export class Bookkeeping {
   /** Looks after the ledger until aborted. Never rejects. */
   async keep(signal: AbortSignal): Promise<void> {
     // Who died while another led, nobody knows.
-    this.#reconcileAtMs = this.#parts.time.now() + this.#parts.marginMs;
-    this.#compactAtMs = this.#reconcileAtMs;
+    this.#reconcileIn = this.#marginRounds;
+    this.#compactIn = this.#marginRounds;
     while (!signal.aborted) {
       await this.#round(signal);
       await rest(this.#parts.time, roundMs, signal);
     }
   }
 
+  get #marginRounds(): number {
+    return Math.ceil(this.#parts.marginMs / roundMs);
+  }
+
   async #round(signal: AbortSignal): Promise<void> {
-    const { compact, marginMs, reconcile, time } = this.#parts;
-    if (await this.#somebodyDied()) this.#reconcileAtMs = Math.min(this.#reconcileAtMs, time.now() + marginMs);
-    if (time.now() >= this.#reconcileAtMs) {
-      this.#reconcileAtMs = time.now() + walkMs;
+    const { compact, reconcile } = this.#parts;
+    if (await this.#somebodyDied()) this.#reconcileIn = Math.min(this.#reconcileIn, this.#marginRounds);
+    if (this.#reconcileIn-- <= 0) {
+      this.#reconcileIn = walkRounds - 1;
       await this.#attempt('reconcile the ledger with the store', signal, reconcile);
     }
-    if (time.now() < this.#compactAtMs) return;
+    if (this.#compactIn-- > 0) return;
     const report = await this.#attempt('merge segments of the ledger', signal, compact);
-    this.#compactAtMs = time.now() + (report?.isComplete === false ? roundMs : walkMs);
+    this.#compactIn = report?.isComplete === false ? 0 : walkRounds - 1;
   }
 
   /** What it had not written is lost, but for the making of chunks, which they tell themselves. */

@@ -5,7 +5,7 @@ import type { ChunkRef, ChunkSpan } from '../core/chunk.ts';
 import { chunkKey } from '../core/chunk.ts';
 import type { Dataset } from '../core/dataset.ts';
 import { chunkOf, formatDatasetName } from '../core/dataset.ts';
-import { EvokeError, messageOf } from '../core/errors.ts';
+import { asEvokeError, EvokeError } from '../core/errors.ts';
 import type { Provenance } from '../core/provenance.ts';
 import type { Tally } from '../core/work-state.ts';
 import type { ChunkJob } from '../queue/job.ts';
@@ -337,10 +337,4 @@ export class Filling {
     this.#changed?.resolve();
     this.#changed = undefined;
   }
-}
-
-/** What is none of ours is a mistake. */
-function asEvokeError(error: unknown): EvokeError {
-  if (error instanceof EvokeError) return error;
-  return new EvokeError('INTERNAL', { detail: messageOf(error) }, { cause: error });
 }

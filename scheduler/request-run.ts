@@ -3,8 +3,9 @@
 import { chunksCovering } from '../core/chunk.ts';
 import { timestamp } from '../core/clock.ts';
 import type { Dataset } from '../core/dataset.ts';
-import { EvokeError, messageOf } from '../core/errors.ts';
+import { asEvokeError, EvokeError, messageOf } from '../core/errors.ts';
 import type { EventsRequest, EventsRequestEnd, EventsRequestWord } from '../core/events-request.ts';
+import type { Log } from '../core/log.ts';
 import { emptyTally, type Tally } from '../core/work-state.ts';
 import { Filling, type FillingOptions } from './filling.ts';
 import type { Time } from './time.ts';
@@ -18,6 +19,7 @@ export interface RunParts {
   readonly waitMs: number;
   /** How many chunks it may have on order at present. */
   readonly window: () => number;
+  readonly log: Log;
 }
 
 export interface RunOptions {
@@ -181,6 +183,10 @@ export class RequestRun {
 
   #fail(error: EvokeError): void {
     const { code, details } = error;
+    if (code === 'INTERNAL' && this.#end === undefined) {
+      const mistake = { requestId: this.request.id, error: messageOf(error.cause ?? error) };
+      this.#parts.log.error(mistake, 'an asynchronous request met a mistake of ours');
+    }
     this.#finish({ state: 'failed', failure: { code, details } });
   }
 
@@ -211,10 +217,6 @@ export class RequestRun {
       };
     });
   }
-}
-
-function asEvokeError(error: unknown): EvokeError {
-  return error instanceof EvokeError ? error : new EvokeError('INTERNAL', { detail: messageOf(error) });
 }
 
 function queueAway(): EvokeError {

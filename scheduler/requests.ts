@@ -5,7 +5,6 @@ import { z } from 'zod';
 import { type Dataset, type DatasetName, parseDatasetName } from '../core/dataset.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
 import type { EventsRequest, EventsRequestEnd, EventsRequestWord } from '../core/events-request.ts';
-import type { Log } from '../core/log.ts';
 import { emptyTally } from '../core/work-state.ts';
 import type { Board } from '../queue/board.ts';
 import type { Requests } from '../store/requests.ts';
@@ -23,7 +22,6 @@ export interface AsyncRequestsParts extends Omit<RunParts, 'window'> {
   /** How many may be under way here, and of one client (settings ASYNC_REQUESTS, CLIENT_REQUESTS). */
   readonly requestsMax: number;
   readonly clientRequestsMax: number;
-  readonly log: Log;
 }
 
 /** A request and where it stands. */

@@ -38,7 +38,7 @@ export class BatchHolds {
 }
 
 /** Milliseconds since the epoch; Infinity while it is under way. A cancelled batch holds nothing. */
-export function holdsUntilMs({ batch, wish, progress }: BatchRecords): number {
+function holdsUntilMs({ batch, wish, progress }: BatchRecords): number {
   const ended = progress !== undefined && isFinal(progress.state);
   const state = ended ? progress.state : wish?.state;
   if (state === 'cancelled') return Number.NEGATIVE_INFINITY;

@@ -8,7 +8,7 @@ import { passOverDamaged } from './records.ts';
 import type { ObjectInfo, Store } from './store.ts';
 
 /** What an index holds at most, about a kilobyte each; more of them wait until some are over. */
-export const indexedMax = 10_000;
+const indexedMax = 10_000;
 /** Of those that are over only the stamps are remembered; one that is forgotten is read once more. */
 const overMax = 100_000;
 /** A store may tell whole seconds only: what is written in the same second need not show, and is read once more after this. */

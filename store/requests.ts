@@ -51,7 +51,7 @@ export interface RequestRecords {
 }
 
 /** Whether a text can be the id of a request at all. */
-export function isRequestId(text: string): boolean {
+function isRequestId(text: string): boolean {
   return uuid.test(text);
 }
 

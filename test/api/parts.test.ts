@@ -11,12 +11,12 @@ import { ApiMetrics } from '../../api/metrics.ts';
 import { chooseFormat } from '../../api/negotiation.ts';
 import { Orders } from '../../api/orders.ts';
 import { byteRange, bytesWithin, namesTag } from '../../api/preconditions.ts';
-import { asEvokeError, problem } from '../../api/problem.ts';
+import { problem } from '../../api/problem.ts';
 import { parseQuery } from '../../api/query.ts';
 import { Recency } from '../../api/recency.ts';
 import { type KnownRepresentation, measured, Representations, reprDigest } from '../../api/representations.ts';
 import { systemClock } from '../../core/clock.ts';
-import { type ErrorCode, EvokeError, errorCatalogue } from '../../core/errors.ts';
+import { asEvokeError, type ErrorCode, EvokeError, errorCatalogue } from '../../core/errors.ts';
 import { silentLog } from '../../core/log.ts';
 
 async function* each(pieces: readonly Buffer[]): AsyncGenerator<Buffer> {

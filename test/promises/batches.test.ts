@@ -1,21 +1,11 @@
 // Promise 2, for batches: whatever is killed or flushed while one runs, it goes on within seconds, and ends with every chunk
 // stored once and a tally that is exact.
 import { expect, onTestFinished, test, vi } from 'vitest';
+import type { BatchShown } from '../../api/batch-views.ts';
 import { chunkKey } from '../../core/chunk.ts';
 import { Chunks } from '../../store/chunks.ts';
 import { openStore } from '../../store/open-store.ts';
 import { declare, eventsUrl, Service } from '../service.ts';
-
-interface BatchShown {
-  readonly id: string;
-  readonly state: string;
-  readonly reason?: string;
-  readonly chunks: number;
-  readonly done: number;
-  readonly skipped: number;
-  readonly failed: number;
-  readonly cpuSeconds: number;
-}
 
 const chunkEvents = 256;
 
