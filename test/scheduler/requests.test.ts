@@ -62,7 +62,11 @@ class Shared {
   }
 }
 
-function aProcess(bench: Bench, shared: Shared, options: { requestsMax?: number; clientRequestsMax?: number } = {}) {
+function aProcess(
+  bench: Bench,
+  shared: Shared,
+  options: { requestsMax?: number; clientRequestsMax?: number; log?: ReturnType<typeof keepingLog> } = {},
+) {
   const { shelf: chunks, flights, time, dataset } = bench;
   return new AsyncRequests({
     ...shared,
@@ -101,6 +105,20 @@ async function accepted(requests: AsyncRequests, bench: Bench, which = id) {
 
 const standing = async (requests: AsyncRequests, which = id) =>
   ((await requests.find(which)) as RequestStanding).standing;
+
+test('a mistake of ours ends a request without its words, which only the log hears', async () => {
+  const bench = aBench(9);
+  const shared = new Shared();
+  const log = keepingLog();
+  bench.shelf.head = () => Promise.reject(new TypeError('secret of the house'));
+  const requests = aProcess(bench, shared, { log });
+  await accepted(requests, bench);
+  // It is tried more than once.
+  await bench.time.pass(10_000);
+  expect(shared.ends.get(id)).toMatchObject({ state: 'failed', failure: { code: 'INTERNAL' } });
+  expect(JSON.stringify([...shared.ends, ...shared.words])).not.toContain('secret');
+  expect(JSON.stringify(log.lines)).toContain('secret of the house');
+});
 
 test('a store that is silent is asked once whether a request was cancelled, and its answer counts when it comes', async () => {
   const bench = aBench(9);
