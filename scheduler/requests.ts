@@ -67,6 +67,9 @@ const word: z.ZodType<EventsRequestWord> = z.looseObject({
   left: z.exactOptional(z.boolean()),
 });
 
+/** Of a failure as it is kept: last words may be long. */
+const failureCharsMax = 8_192;
+
 export class AsyncRequests {
   readonly stats: RequestStats = { accepted: 0, takenUp: 0, completed: 0, failed: 0, cancelled: 0, left: 0 };
   readonly #parts: AsyncRequestsParts;
@@ -123,9 +126,7 @@ export class AsyncRequests {
       throw error;
     }
     this.stats.accepted++;
-    this.#kept.add(run);
-    void this.#publish(run);
-    void run.ended.then((end) => this.#ended(run, end));
+    this.#answerFor(run);
   }
 
   /** Nobody wants it any more, and nobody has heard of it. */
@@ -182,6 +183,13 @@ export class AsyncRequests {
       this.#kept.delete(run);
     });
     return run;
+  }
+
+  /** From now on this process says how it stands, and writes down its end. */
+  #answerFor(run: RequestRun): void {
+    this.#kept.add(run);
+    void this.#publish(run);
+    void run.ended.then((end) => this.#ended(run, end));
   }
 
   #window(): number {
@@ -274,21 +282,16 @@ export class AsyncRequests {
       const run = this.#start({ request, dataset });
       this.stats.takenUp++;
       log.info({ requestId: request.id }, 'a request is taken up whose process has fallen silent');
-      this.#kept.add(run);
-      void this.#publish(run);
-      void run.ended.then((end) => this.#ended(run, end));
+      this.#answerFor(run);
     } catch (error) {
       log.warn({ requestId: request.id, error: messageOf(error) }, 'a request could not be taken up');
     }
   }
 }
 
-/** Last words may be long; a record is small. */
 function shortened(end: EventsRequestEnd): EventsRequestEnd {
   if (end.failure === undefined || JSON.stringify(end.failure).length <= failureCharsMax) return end;
   const { code, details } = end.failure;
   const detail = details.detail?.slice(0, failureCharsMax / 4);
   return { ...end, failure: { code, details: detail === undefined ? {} : { detail } } };
 }
-
-const failureCharsMax = 8_192;
