@@ -1,6 +1,6 @@
 // A batch on a whole service, on files and on Ceph alike: paused, resumed, its scheduler and worker killed, Redis flushed,
 // and beside it people who wait. In the end every chunk is stored once, and the ledger adds up to the store to the byte.
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { BatchShown } from '../../api/batch-views.ts';
 import { type ChunkRef, chunkKey } from '../../core/chunk.ts';
 import { systemClock } from '../../core/clock.ts';
@@ -13,6 +13,7 @@ import { Reconciler } from '../../costs/ledger/reconcile.ts';
 import { Chunks } from '../../store/chunks.ts';
 import { openStore } from '../../store/open-store.ts';
 import { type Ceph, startCeph } from '../ceph.ts';
+import { eventually } from '../eventually.ts';
 import { declare, eventsUrl, Service } from '../service.ts';
 
 const chunks = 240;
@@ -40,7 +41,7 @@ function batchAt(url: string, id: string) {
     look,
     set: (state: string) => call<BatchShown>(address, { method: 'PATCH', body: JSON.stringify({ state }) }),
     until: (holds: (batch: BatchShown) => void, timeout = 60_000) =>
-      vi.waitFor(async () => holds(await look()), { timeout, interval: 100 }),
+      eventually(async () => holds(await look()), { timeout, interval: 100 }),
   };
 }
 

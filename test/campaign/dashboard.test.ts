@@ -1,8 +1,9 @@
 // The first page in a real browser, on a real service: what a person sees happen, what they can do, and what they are told
 // when a part of the service is away.
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { findOnPath } from '../../tools/on-path.mjs';
+import { eventually } from '../eventually.ts';
 import { declare, eventsUrl, Service } from '../service.ts';
 import { ensureProgram } from './debian.ts';
 
@@ -50,7 +51,7 @@ const datasetRow = (page: Page, name: string) =>
 
 /** Waits until the element says so. */
 async function says(page: Page, selector: string, text: RegExp): Promise<void> {
-  await vi.waitFor(async () => expect(await page.locator(selector).innerText()).toMatch(text), { timeout: 30_000 });
+  await eventually(async () => expect(await page.locator(selector).innerText()).toMatch(text), { timeout: 30_000 });
 }
 
 async function figure(page: Page, id: string): Promise<number> {
@@ -90,9 +91,9 @@ test('it shows the service at work, asks nobody else for anything, and has nothi
   expect(await strip.getAttribute('aria-label')).toMatch(/^100.chunks: 30 materialized, 70 virtual$/);
   const stored = await strip.locator('path.materialized').getAttribute('d');
   expect(stored?.match(/M/g)).toHaveLength(30);
-  await vi.waitFor(async () => expect(await figure(page, 'misses')).toBe(misses + 30), { timeout: 10_000 });
+  await eventually(async () => expect(await figure(page, 'misses')).toBe(misses + 30));
   await (await fetch(eventsUrl(service.url, 'demo:zmumu', '10001-40000'))).arrayBuffer();
-  await vi.waitFor(async () => expect(await figure(page, 'hits')).toBe(hits + 30), { timeout: 10_000 });
+  await eventually(async () => expect(await figure(page, 'hits')).toBe(hits + 30));
 
   await page.locator('#bill table').first().waitFor({ timeout: 60_000 });
   for (const policy of ['As it was', 'Never store', 'Always store', 'Clairvoyant optimum']) {
@@ -113,7 +114,7 @@ test('a batch appears by itself, is paused, resumed and cancelled by keyboard, a
   const id = await createBatch('slow:batch');
   const row = page.locator(`[id="batch-${id}"]`);
   await row.waitFor({ timeout: 15_000 });
-  await vi.waitFor(async () => expect(await row.locator('.facts').innerText()).toMatch(/^[1-9][\d,]* of 4,000/), {
+  await eventually(async () => expect(await row.locator('.facts').innerText()).toMatch(/^[1-9][\d,]* of 4,000/), {
     timeout: 30_000,
   });
   expect(await row.getAttribute('data-state')).toBe('running');
@@ -121,13 +122,13 @@ test('a batch appears by itself, is paused, resumed and cancelled by keyboard, a
   await row.getByRole('button', { name: /^Pause/ }).focus();
   await page.keyboard.press('Enter');
   await row.getByRole('button', { name: /^Resume/ }).waitFor();
-  await vi.waitFor(async () => expect(await stateOf(id)).toBe('paused'), { timeout: 10_000 });
+  await eventually(async () => expect(await stateOf(id)).toBe('paused'));
   await says(page, '#batches .said', /^The batch of slow:batch was paused at \d\d:\d\d:\d\d\.$/);
   expect(await page.evaluate('document.activeElement.textContent')).toBe('Resume');
 
   await page.keyboard.press('Enter');
   await row.getByRole('button', { name: /^Pause/ }).waitFor();
-  await vi.waitFor(async () => expect(await stateOf(id)).toBe('running'), { timeout: 10_000 });
+  await eventually(async () => expect(await stateOf(id)).toBe('running'));
 
   await row.getByRole('button', { name: /^Cancel/ }).focus();
   await page.keyboard.press('Enter');
@@ -135,10 +136,10 @@ test('a batch appears by itself, is paused, resumed and cancelled by keyboard, a
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'hidden' });
   expect(await stateOf(id)).toBe('running');
-  await vi.waitFor(async () => expect(await page.evaluate('document.activeElement.textContent')).toBe('Cancel'));
+  await eventually(async () => expect(await page.evaluate('document.activeElement.textContent')).toBe('Cancel'));
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Cancel the batch', exact: true }).click();
-  await vi.waitFor(async () => expect(await row.getAttribute('data-state')).toBe('cancelled'), { timeout: 10_000 });
+  await eventually(async () => expect(await row.getAttribute('data-state')).toBe('cancelled'));
   expect(await stateOf(id)).toBe('cancelled');
   expect(await row.getByRole('button').count()).toBe(0);
   expect(seen.complaints).toEqual([]);
@@ -251,12 +252,12 @@ test('a dataset of 2^53 events, and one too scattered for a strip, are shown in 
     context.route('**/demo/zmumu/materialization?*', (route) => route.fulfill({ json: { items, next: '999' } })),
   );
   const label = (name: string) => datasetRow(page, name).getByRole('img').getAttribute('aria-label');
-  await vi.waitFor(
+  await eventually(
     async () => expect(await label('vast:all')).toMatch(/: 1 materialized, 2,199,023,255,551 virtual$/),
     // Datasets are looked at again after ten seconds at the latest.
     { timeout: 30_000 },
   );
-  await vi.waitFor(async () => expect(await label('demo:zmumu')).toMatch(/not looked at/), { timeout: 10_000 });
+  await eventually(async () => expect(await label('demo:zmumu')).toMatch(/not looked at/));
   expect(await datasetRow(page, 'demo:zmumu').innerText()).toContain('too scattered');
   expect(await page.locator('#datasets path').count()).toBeLessThan(200);
   expect(seen.requests.length).toBeLessThan(100);
@@ -292,5 +293,5 @@ test('a tab that nobody sees asks for nothing, and asks at once when somebody se
   await page.clock.runFor(120_000);
   expect(seen.requests.length).toBe(asked);
   await hide(false);
-  await vi.waitFor(() => expect(seen.requests.length).toBeGreaterThan(asked), { timeout: 10_000 });
+  await eventually(() => expect(seen.requests.length).toBeGreaterThan(asked));
 });

@@ -7,7 +7,8 @@ import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { temporaryFolder } from '../temp.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -54,7 +55,7 @@ function npmStart(folder: string, env: Record<string, string>) {
   return {
     said: () => said,
     up: () =>
-      vi.waitFor(
+      eventually(
         () => {
           if (child.exitCode !== null) throw new Error(`npm start ended with ${child.exitCode}: ${said}`);
           expect(said).toContain('Ctrl-C stops it');
@@ -97,7 +98,7 @@ test('from a fresh clone, npm start comes up, its lines work when pasted, Ctrl-C
   expect(file.subarray(-8)).toEqual(Buffer.from([255, 255, 255, 255, 0, 0, 0, 0]));
 
   await service.ctrlC();
-  await vi.waitFor(async () => expect(await processesIn(folder)).toEqual([]), 5000);
+  await eventually(async () => expect(await processesIn(folder)).toEqual([]));
   const again = npmStart(folder, { EVOKE_PORT: String(port) });
   await again.up();
   expect(again.said()).not.toContain('Installing');
@@ -107,7 +108,7 @@ test('from a fresh clone, npm start comes up, its lines work when pasted, Ctrl-C
   expect(cached.status).toBe(200);
   expect(Buffer.from(await cached.arrayBuffer())).toEqual(file);
   await again.ctrlC();
-  await vi.waitFor(async () => expect(await processesIn(folder)).toEqual([]), 5000);
+  await eventually(async () => expect(await processesIn(folder)).toEqual([]));
 });
 
 test('npx evoke works in a fresh clone that nobody has started, and changes nothing of it', async () => {

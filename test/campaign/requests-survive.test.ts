@@ -1,6 +1,7 @@
 // Asynchronous requests on a whole service of processes: the api that accepted one is killed, Redis is flushed, a worker dies,
 // and the events are there all the same.
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { declare, eventsUrl, Service } from '../service.ts';
 
 let service: Service;
@@ -38,14 +39,16 @@ function completed(url: string, location: string): Promise<Shown> {
     expect(shown.state).toBe('completed');
     return shown;
   };
-  return vi.waitFor(look, { timeout: 60_000, interval: 200 });
+  return eventually(look, { timeout: 60_000, interval: 200 });
 }
 
 test('an api killed in the middle: another one goes on within seconds of being asked', async () => {
   const doomed = await service.startApi();
   await declare(doomed.url, 'async:killed', { ...definition, seed: 1 });
   const location = await accepted(doomed.url, 'async:killed');
-  await vi.waitFor(async () => expect((await show(service.url, location)).chunksDone).toBeGreaterThan(3), 30_000);
+  await eventually(async () => expect((await show(service.url, location)).chunksDone).toBeGreaterThan(3), {
+    timeout: 30_000,
+  });
   await doomed.end('SIGKILL');
   const shown = await completed(service.url, location);
   expect(shown.chunksDone).toBe(60);
@@ -57,7 +60,9 @@ test('an api killed in the middle: another one goes on within seconds of being a
 test('Redis flushed and a worker killed: it goes on by itself', async () => {
   await declare(service.url, 'async:flushed', { ...definition, seed: 2 });
   const location = await accepted(service.url, 'async:flushed');
-  await vi.waitFor(async () => expect((await show(service.url, location)).chunksDone).toBeGreaterThan(3), 30_000);
+  await eventually(async () => expect((await show(service.url, location)).chunksDone).toBeGreaterThan(3), {
+    timeout: 30_000,
+  });
   await service.redis.command('FLUSHALL');
   await service.roles.find(({ role }) => role === 'worker')?.end('SIGKILL');
   const other = service.apis[1]?.url ?? '';

@@ -7,6 +7,7 @@ import type { StoreLocation } from '../../core/store-location.ts';
 import { openStore } from '../../store/open-store.ts';
 import { S3Store } from '../../store/s3-store.ts';
 import { type Ceph, startCeph } from '../ceph.ts';
+import { eventually } from '../eventually.ts';
 import { storeSuite } from '../store/conformance.ts';
 
 let ceph: Ceph;
@@ -186,12 +187,12 @@ async function check(store: S3Store, { confirmed, failures }: ReturnType<typeof 
 test('a gateway that is killed and started again under load loses nothing; calls fail in time, and work again after', async () => {
   const store = fresh();
   const running = load(store);
-  await vi.waitFor(() => expect(running.confirmed.size).toBeGreaterThan(20), 10_000);
+  await eventually(() => expect(running.confirmed.size).toBeGreaterThan(20));
   await ceph.killGateway();
-  await vi.waitFor(() => expect(running.failures.length).toBeGreaterThan(6), 30_000);
+  await eventually(() => expect(running.failures.length).toBeGreaterThan(6), { timeout: 30_000 });
   await ceph.restartGateway();
   const before = running.confirmed.size;
-  await vi.waitFor(() => expect(running.confirmed.size).toBeGreaterThan(before + 50), 30_000);
+  await eventually(() => expect(running.confirmed.size).toBeGreaterThan(before + 50), { timeout: 30_000 });
   expect(await running.end()).toBeLessThan(10_000);
   await check(store, running);
 });
@@ -201,7 +202,7 @@ test('a gateway that is restarted in half a second costs time only: no call fail
   const running = load(store);
   for (let round = 0; round < 3; round++) {
     const before = running.confirmed.size;
-    await vi.waitFor(() => expect(running.confirmed.size).toBeGreaterThan(before + 50), 30_000);
+    await eventually(() => expect(running.confirmed.size).toBeGreaterThan(before + 50), { timeout: 30_000 });
     await ceph.killGateway();
     await ceph.restartGateway();
   }
@@ -213,15 +214,15 @@ test('a gateway that is restarted in half a second costs time only: no call fail
 test('a gateway that is frozen fails calls in time, and works again when it is thawed', async () => {
   const store = fresh();
   const running = load(store);
-  await vi.waitFor(() => expect(running.confirmed.size).toBeGreaterThan(20), 10_000);
+  await eventually(() => expect(running.confirmed.size).toBeGreaterThan(20));
   ceph.freeze();
   try {
-    await vi.waitFor(() => expect(running.failures.length).toBeGreaterThan(5), 60_000);
+    await eventually(() => expect(running.failures.length).toBeGreaterThan(5), { timeout: 60_000 });
   } finally {
     ceph.thaw();
   }
   const before = running.confirmed.size;
-  await vi.waitFor(() => expect(running.confirmed.size).toBeGreaterThan(before + 50), 30_000);
+  await eventually(() => expect(running.confirmed.size).toBeGreaterThan(before + 50), { timeout: 30_000 });
   // A put and a get, each with one attempt that is cut off after five idle seconds, and perhaps a quick one before it.
   expect(await running.end()).toBeLessThan(25_000);
   await check(store, running);

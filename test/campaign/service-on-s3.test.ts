@@ -1,8 +1,9 @@
 // A whole service on a real S3: several apis and workers on one bucket, a second service on the same bucket, and the gateway
 // killed, restarted and frozen while people ask.
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type Ceph, startCeph } from '../ceph.ts';
+import { eventually } from '../eventually.ts';
 import { declare, eventsUrl, Service } from '../service.ts';
 
 const chunks = 60;
@@ -146,7 +147,7 @@ function ask(service: Service, name: string, truth: (first: number, last: number
     count,
     whole: async (more: number) => {
       const before = count('whole');
-      await vi.waitFor(() => expect(count('whole')).toBeGreaterThan(before + more), { timeout: 90_000, interval: 100 });
+      await eventually(() => expect(count('whole')).toBeGreaterThan(before + more), { timeout: 90_000, interval: 100 });
     },
     end: async () => {
       running = false;
@@ -182,7 +183,7 @@ test.each([
     await clients.whole(5);
     await takeAway();
     const before = clients.outcomes.length;
-    await vi.waitFor(() => expect(clients.outcomes.length).toBeGreaterThan(before + 12), {
+    await eventually(() => expect(clients.outcomes.length).toBeGreaterThan(before + 12), {
       timeout: 120_000,
       interval: 100,
     });
@@ -199,7 +200,7 @@ test.each([
   const [first, second] = urlsOf(service);
   const all = await truth(0, chunks - 1);
   // What failed last while the gateway was away is remembered for some seconds.
-  await vi.waitFor(async () => expect((await bytesOf(eventsUrl(first, 'on:s3', whole))).bytes.equals(all)).toBe(true), {
+  await eventually(async () => expect((await bytesOf(eventsUrl(first, 'on:s3', whole))).bytes.equals(all)).toBe(true), {
     timeout: 30_000,
     interval: 500,
   });

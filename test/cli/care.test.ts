@@ -2,7 +2,8 @@
 // that starts on a store which another one made. Side by side, because they mostly wait.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { declare, eventsUrl } from '../service.ts';
 import { type TestOfItsOwn, temporaryFolder } from '../temp.ts';
 import { evoke, evokeInto, OneMachine } from './one-machine.ts';
@@ -78,7 +79,7 @@ test.concurrent('what a killed service never wrote into its ledger is found, and
   for (const { pid } of pids) process.kill(pid, 'SIGKILL');
   service.child.kill('SIGKILL');
   await service.ended();
-  await vi.waitFor(() => expect(service.running()).toEqual([]), 5000);
+  await eventually(() => expect(service.running()).toEqual([]));
   const found = checked(await evoke(['check', '--json'], settings));
   expect(found.findings.map(({ kind }) => kind)).toEqual(['ledger', 'ledger', 'ledger']);
   expect(found.findings.map(({ name }) => join(store, name)).sort()).toEqual((await chunkFiles(store)).sort());
@@ -142,7 +143,7 @@ test.concurrent('a service that starts on a copy of a store has everything: data
     const { done, skipped } = (await (await fetch(`${url}/v1/batches/${id}`)).json()) as Record<string, number>;
     return (done ?? 0) + (skipped ?? 0);
   };
-  await vi.waitFor(async () => expect(await settledOf(address)).toBeGreaterThan(2), { timeout: 20_000, interval: 100 });
+  await eventually(async () => expect(await settledOf(address)).toBeGreaterThan(2), { interval: 100 });
   await stop(service);
 
   const dataDir = await temporaryFolder(context);
@@ -155,18 +156,14 @@ test.concurrent('a service that starts on a copy of a store has everything: data
   expect(await (await fetch(`${next.address}/v1/datasets/care/z`)).json()).toMatchObject({ materializedChunks: 3 });
   const { items } = (await (await fetch(`${next.address}/v1/batches`)).json()) as { items: { id: string }[] };
   expect(items.map((batch) => batch.id)).toEqual([id]);
-  await vi.waitFor(async () => expect((await chunkFiles(join(dataDir, 'store'))).length).toBeGreaterThan(before), {
-    timeout: 20_000,
+  await eventually(async () => expect((await chunkFiles(join(dataDir, 'store'))).length).toBeGreaterThan(before), {
     interval: 100,
   });
   // The book of the capacity was made by the leading scheduler.
-  await vi.waitFor(
-    async () => {
-      const metrics = await (await fetch(`${next.address}/metrics`)).text();
-      expect(Number(/^evoke_store_bytes\{kind="stored"\} (\d+)/m.exec(metrics)?.[1])).toBeGreaterThan(0);
-    },
-    { timeout: 10_000 },
-  );
+  await eventually(async () => {
+    const metrics = await (await fetch(`${next.address}/metrics`)).text();
+    expect(Number(/^evoke_store_bytes\{kind="stored"\} (\d+)/m.exec(metrics)?.[1])).toBeGreaterThan(0);
+  });
 }, 90_000);
 
 test.concurrent('where there is no store, and for options that there are not, nothing is made', async (context) => {

@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { type NotedProcess, readOwner, stillRuns } from '../../tools/process-lock.mjs';
+import { eventually } from '../eventually.ts';
 import { type TestOfItsOwn, temporaryFolder } from '../temp.ts';
 
 export const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
@@ -66,12 +67,12 @@ export class OneMachine {
 
   /** Waits for the banner. */
   async up(): Promise<this> {
-    await vi.waitFor(
+    await eventually(
       () => {
         if (this.child.exitCode !== null) throw new Error(`ended with ${this.child.exitCode}: ${this.stderr}`);
         if (!this.stdout.includes('Ctrl-C')) throw new Error(`not up: ${this.stdout}${this.stderr}`);
       },
-      { timeout: 20_000, interval: 50 },
+      { interval: 50 },
     );
     return this;
   }

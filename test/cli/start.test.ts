@@ -3,7 +3,8 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { startRedis } from '../redis.ts';
 import { temporaryFolder } from '../temp.ts';
 import { evoke, OneMachine } from './one-machine.ts';
@@ -53,20 +54,20 @@ test('a start brings the service up; its printed lines work; a second start is r
 test('a role that dies is started again, and so is Redis, and it is said; the service goes on at the same address', async () => {
   const service = await (await OneMachine.start()).up();
   for (const name of ['worker', 'api', 'redis', 'scheduler']) {
-    const pid = await vi.waitFor(() => service.pidOf(name), 5000);
+    const pid = await eventually(() => service.pidOf(name));
     process.kill(pid, 'SIGKILL');
     const line = `${name} (pid ${pid}) was killed by SIGKILL; starting it again in 0.5 s.`;
-    await vi.waitFor(() => expect(service.stderr).toContain(line), 5000);
-    await vi.waitFor(async () => expect(await service.pidOf(name)).not.toBe(pid), 5000);
+    await eventually(() => expect(service.stderr).toContain(line));
+    await eventually(async () => expect(await service.pidOf(name)).not.toBe(pid));
   }
   // Nothing of this range is stored: it takes every one of them.
-  await vi.waitFor(
+  await eventually(
     async () => {
       const response = await fetch(`${service.address}/v1/datasets/demo/minbias/events/1-10`);
       expect(response.status).toBe(200);
       expect((await response.text()).split('\n')).toHaveLength(11);
     },
-    { timeout: 15_000, interval: 200 },
+    { interval: 200 },
   );
   service.interrupt();
   expect(await service.ended()).toBe(0);
@@ -110,7 +111,7 @@ test('a port that is taken is one clear line and an end, with everything stopped
 
 test('a Ctrl-C while it comes up ends it, too', async () => {
   const service = await OneMachine.start();
-  await vi.waitFor(() => expect(service.notes.processes?.length).toBeGreaterThan(1), { timeout: 10_000, interval: 5 });
+  await eventually(() => expect(service.notes.processes?.length).toBeGreaterThan(1), { interval: 5 });
   service.interrupt();
   expect(await service.ended()).toBe(0);
   expect(service.running()).toEqual([]);

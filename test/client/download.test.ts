@@ -7,6 +7,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import { type Download, type DownloadFormat, download } from '../../client/download.ts';
 import type { RetryPolicy } from '../../client/retries.ts';
 import type { Progress } from '../../client/transfer.ts';
+import { eventually } from '../eventually.ts';
 import { temporaryFolder } from '../temp.ts';
 import { type Fault, StandIn } from './stand-in.ts';
 
@@ -201,7 +202,7 @@ test('Retry-After is waited for, and said', async () => {
     service.faults = [{ status: 503, code: 'OVERLOADED', retryAfter: '3' }];
     const waits: number[] = [];
     const done = get('ndjson', 1, 8, { onProgress: ({ waiting }) => waiting && waits.push(waiting.ms) });
-    await vi.waitFor(() => expect(waits).toEqual([3000]));
+    await eventually(() => expect(waits).toEqual([3000]));
     await vi.advanceTimersByTimeAsync(2900);
     expect(service.requests).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(200);

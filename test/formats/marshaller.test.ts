@@ -1,4 +1,4 @@
-import { afterAll, expect, test, vi } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { oneAhead, type Work } from '../../formats/ahead.ts';
 import { createEncoder } from '../../formats/encoder.ts';
 import type { MarshalTask } from '../../formats/marshal-task.ts';
@@ -6,6 +6,7 @@ import { marshal } from '../../formats/marshal-task.ts';
 import { Marshaller } from '../../formats/marshaller.ts';
 import { encodeBatch } from '../../formats/record-batch.ts';
 import { formats } from '../../formats/representation.ts';
+import { eventually } from '../eventually.ts';
 import { bodyOf, brokenWithin, chunkAt, columns, make, selectionOf, storedChunks } from './synthetic.ts';
 
 const marshaller = new Marshaller({ threads: 2, queueMax: 8 });
@@ -135,6 +136,6 @@ test('a reader who leaves early leaves nothing behind', async () => {
       expect(piece.length).toBeGreaterThan(0);
       break;
     }
-    await vi.waitFor(() => expect(marshaller.tasks).toBe(0));
+    await eventually(() => expect(marshaller.tasks).toBe(0));
   }
 });

@@ -1,10 +1,11 @@
 // Promise 2, for batches: whatever is killed or flushed while one runs, it goes on within seconds, and ends with every chunk
 // stored once and a tally that is exact.
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { BatchShown } from '../../api/batch-views.ts';
 import { chunkKey } from '../../core/chunk.ts';
 import { Chunks } from '../../store/chunks.ts';
 import { openStore } from '../../store/open-store.ts';
+import { eventually } from '../eventually.ts';
 import { declare, eventsUrl, Service } from '../service.ts';
 
 const chunkEvents = 256;
@@ -21,7 +22,7 @@ function create(service: Service, body: object): Promise<BatchShown> {
 
 function until(service: Service, id: string, holds: (batch: BatchShown) => void): Promise<void> {
   const look = async () => holds(await call(`${service.url}/v1/batches/${id}`));
-  return vi.waitFor(look, { timeout: 40_000, interval: 50 });
+  return eventually(look, { timeout: 40_000, interval: 50 });
 }
 
 /** What every stored chunk says of its making, by key. */

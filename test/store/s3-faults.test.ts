@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, test, vi } from 'vitest';
 import { EvokeError } from '../../core/errors.ts';
 import { S3Store } from '../../store/s3-store.ts';
+import { eventually } from '../eventually.ts';
 import { bucket, type Fault, faultyS3, type S3Request, secrets } from './s3-faults.ts';
 
 const content = Buffer.from('what is stored');
@@ -258,7 +259,7 @@ test('no more calls than allowed are under way; more wait, and more than that ar
   for (const call of calls.slice(14)) {
     expect((await failureOf(call)).details.detail).toBe('The store cannot read: too many calls wait for it.');
   }
-  await vi.waitFor(() => expect(lines).toHaveLength(4));
+  await eventually(() => expect(lines).toHaveLength(4));
   open();
   expect(await Promise.all(calls.slice(0, 14))).toEqual(Array.from({ length: 14 }, () => undefined));
   expect([lines.length, state.atOnceMax]).toEqual([14, 4]);
@@ -268,7 +269,7 @@ test('who waits for a turn in vain is told so in time', async () => {
   const { store, state, lines } = await faultyS3({ limits: { atOnce: 1, waitMsMax: 50, idleMs: 400, retryMs: 0 } });
   state.script = () => 'silence';
   const first = failureOf(store.get('a'));
-  await vi.waitFor(() => expect(lines).toHaveLength(1));
+  await eventually(() => expect(lines).toHaveLength(1));
   const began = performance.now();
   expect((await failureOf(store.get('b'))).message).toContain('too many calls wait');
   expect(performance.now() - began).toBeLessThan(350);

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { Clone, outcome, platformPackage } from './clone.ts';
 
 let clone: Clone;
@@ -100,7 +101,7 @@ test('a launcher that is killed leaves nothing running', async () => {
   const launcher = clone.start('evoke.mjs', ['wait', note]);
   await once(launcher.stdout ?? launcher, 'data');
   launcher.kill('SIGKILL');
-  await vi.waitFor(async () => expect(await readFile(note, 'utf8')).toBe('disconnect\n'), { timeout: 5000 });
+  await eventually(async () => expect(await readFile(note, 'utf8')).toBe('disconnect\n'));
 });
 
 test('the shell that npm puts between dying, the launcher ends what it runs', async () => {
@@ -115,7 +116,7 @@ test('the shell that npm puts between dying, the launcher ends what it runs', as
   });
   await once(shell.stdout, 'data');
   shell.kill('SIGTERM');
-  await vi.waitFor(async () => expect(await readFile(note, 'utf8')).toMatch(/SIGTERM/), { timeout: 5000 });
+  await eventually(async () => expect(await readFile(note, 'utf8')).toMatch(/SIGTERM/));
 });
 
 test('npm itself killed, of which its shell learns nothing, the launcher ends what it runs', async () => {
@@ -131,7 +132,7 @@ test('npm itself killed, of which its shell learns nothing, the launcher ends wh
   });
   await once(npm.stdout, 'data');
   npm.kill('SIGKILL');
-  await vi.waitFor(async () => expect(await readFile(note, 'utf8')).toMatch(/SIGTERM/), { timeout: 5000 });
+  await eventually(async () => expect(await readFile(note, 'utf8')).toMatch(/SIGTERM/));
 });
 
 const aptGet = `

@@ -7,6 +7,7 @@ import { segmentOfName } from '../../../costs/ledger/names.ts';
 import { compareEntries } from '../../../costs/ledger/order.ts';
 import { readLedger } from '../../../costs/ledger/reader.ts';
 import { MemoryStore } from '../../../store/memory-store.ts';
+import { eventually } from '../../eventually.ts';
 import { failing, unavailable, watched } from '../../store/faults.ts';
 import { anAccess, anyEntry, collect, hour, tenAm } from './any-entry.ts';
 
@@ -58,16 +59,16 @@ test('entries are flushed by themselves when they have been gathered long enough
   const store = new MemoryStore();
   const ledger = aLedger({ store, flushMs: 20 });
   ledger.record(anAccess());
-  await vi.waitFor(() => expect(ledger.isSettled).toBe(true));
+  await eventually(() => expect(ledger.isSettled).toBe(true));
   ledger.record(anAccess());
-  await vi.waitFor(() => expect(ledger.counters.segments).toBe(2));
+  await eventually(() => expect(ledger.counters.segments).toBe(2));
   await ledger.close();
 });
 
 test('so many entries as a segment holds are written without waiting for the time', async () => {
   const ledger = aLedger({ rowsMax: 5 });
   for (const entry of accesses(5)) ledger.record(entry);
-  await vi.waitFor(() => expect(ledger.counters).toMatchObject({ flushed: 5, segments: 1 }));
+  await eventually(() => expect(ledger.counters).toMatchObject({ flushed: 5, segments: 1 }));
 });
 
 test('a flush that spans an hour writes a segment for each, named by the hour of its entries', async () => {
@@ -155,7 +156,7 @@ test('entries that come while a flush is under way are not in it, and not lost',
   ledger = aLedger({ store, flushMs: 10 });
   ledger.record(anAccess());
   await ledger.flush();
-  await vi.waitFor(() => expect(ledger?.counters).toMatchObject({ recorded: 2, flushed: 2, segments: 2 }));
+  await eventually(() => expect(ledger?.counters).toMatchObject({ recorded: 2, flushed: 2, segments: 2 }));
 });
 
 test('only one flush is under way at a time, and who asks meanwhile waits for one that has its entries', async () => {
