@@ -2,14 +2,24 @@
 // An environment that does not read well stops the start with one message that names every bad variable.
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { chainLinksMax } from '../core/dataset.ts';
 import { EvokeError } from '../core/errors.ts';
 import type { StoreLocation } from '../core/store-location.ts';
+import {
+  amount,
+  httpUrl,
+  loopback,
+  matching,
+  oneOf,
+  type Reader,
+  redisUrl,
+  shown,
+  storeLocation,
+  whole,
+} from './readers.ts';
 
 const prefix = 'EVOKE_';
 const MiB = 1024 * 1024;
-
-/** Reads a text, or throws a plain Error that says what it should be. */
-type Reader<T> = (text: string) => T;
 
 interface Setting<T> {
   readonly name: string;
@@ -18,105 +28,6 @@ interface Setting<T> {
   readonly default: string;
   readonly meaning: string;
   readonly read: Reader<T>;
-}
-
-const whole =
-  (min: number, max: number): Reader<number> =>
-  (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < min || value > max) throw new Error(`a whole number from ${min} to ${max}`);
-    return value;
-  };
-
-const amount =
-  (min: number, max: number): Reader<number> =>
-  (text) => {
-    const value = Number(text);
-    if (!/^\d+(\.\d+)?$/.test(text) || value < min || value > max) throw new Error(`a number from ${min} to ${max}`);
-    return value;
-  };
-
-const oneOf =
-  <T extends string>(...values: readonly T[]): Reader<T> =>
-  (text) => {
-    const value = values.find((candidate) => candidate === text);
-    if (value === undefined) throw new Error(`one of ${values.join(', ')}`);
-    return value;
-  };
-
-const matching =
-  (pattern: RegExp, what: string): Reader<string> =>
-  (text) => {
-    if (!pattern.test(text)) throw new Error(what);
-    return text;
-  };
-
-const loopback: Reader<string> = (text) => {
-  if (!/^(127(\.\d{1,3}){3}|::1|localhost)$/.test(text)) {
-    throw new Error('a loopback address: there is no access control yet, so nothing else is served');
-  }
-  return text;
-};
-
-const redisUrl: Reader<string> = (text) => {
-  const problem = new Error('a redis://, rediss:// or unix:// URL');
-  if (!URL.canParse(text)) throw problem;
-  if (!['redis:', 'rediss:', 'unix:'].includes(new URL(text).protocol)) throw problem;
-  return text;
-};
-
-/**
- * `file:` and a path, from the current folder when it is relative; or `s3://bucket/prefix?endpoint=…&region=…`.
- * Credentials are the standard chain's (environment, profile, role), and refused here.
- */
-const storeLocation: Reader<StoreLocation> = (text) => {
-  if (text.includes(',') || text.includes('role=')) throw new Error('one store: several are not built yet');
-  if (text.startsWith('s3:')) return s3Location(text);
-  if (text.includes('?') || !text.startsWith('file:') || text === 'file:') throw new Error(storeShapes);
-  const folder = text.startsWith('file://') ? new URL(text).pathname : text.slice('file:'.length);
-  return { kind: 'file', folder: resolve(folder) };
-};
-
-const storeShapes = 'file:PATH or s3://BUCKET/PREFIX?endpoint=URL&region=NAME';
-const bucketName = /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
-const objectPrefix = /^([A-Za-z0-9_][A-Za-z0-9_.-]*\/)*$/;
-/** Names of objects need the rest of what S3 takes as a key. */
-const objectPrefixMax = 200;
-const regionName = /^[a-z0-9-]{1,64}$/;
-const s3Parameters = ['endpoint', 'region'];
-
-function s3Location(text: string): StoreLocation {
-  const should = (what: string) => new Error(`${storeShapes}: ${what}`);
-  if (!text.startsWith('s3://') || !URL.canParse(text)) throw new Error(storeShapes);
-  const { hostname: bucket, port, username, password, pathname, searchParams, hash } = new URL(text);
-  if (username !== '' || password !== '') {
-    throw should('keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from a profile, and never stand here');
-  }
-  if (!bucketName.test(bucket) || port !== '') throw should('a bucket is 3 to 63 of a-z 0-9 . -');
-  const prefix = pathname.replace(/^\//, '').replace(/([^/])$/, '$1/');
-  if (!objectPrefix.test(prefix) || prefix.length > objectPrefixMax) {
-    throw should(`a prefix is segments of A-Z a-z 0-9 _ . -, at most ${objectPrefixMax} in all`);
-  }
-  const given = [...searchParams.keys()];
-  if (hash !== '' || given.some((key) => !s3Parameters.includes(key)) || new Set(given).size < given.length) {
-    throw should('there is endpoint and region, each once, and nothing else');
-  }
-  const endpoint = searchParams.get('endpoint')?.replace(/\/$/, '');
-  if (endpoint !== undefined && !(/^https?:\/\/[^/?#@\\\s]+$/.test(endpoint) && URL.canParse(endpoint))) {
-    throw should('an endpoint is http://HOST:PORT or https://HOST:PORT');
-  }
-  const region = searchParams.get('region') ?? 'us-east-1';
-  if (!regionName.test(region)) throw should('a region is a name like eu-west-1');
-  return { kind: 's3', bucket, prefix, region, ...(endpoint === undefined ? {} : { endpoint }) };
-}
-
-/** A refused value as a message may show it: of an address only what cannot hold a password or key. */
-function withoutSecrets(text: string): string {
-  if (!/@|%40|:\/\/|^s3:/i.test(text)) return text;
-  const [harmless] = /^[a-z0-9]+:\/\/[a-z0-9.-]*(\/[\w./-]*)?(?=[?#]|$)/.exec(text) ?? [];
-  if (harmless === text) return text;
-  const scheme = /^[a-z0-9]{1,10}:/i.exec(text)?.[0] ?? '';
-  return harmless === undefined || /@|%40/.test(text) ? `${scheme}…` : `${harmless}…`;
 }
 
 /** A setting that may stay unset: its value is then undefined. */
@@ -146,6 +57,12 @@ export const settings = {
     default: '8080',
     meaning: 'where the api listens; 0 takes a free one',
     read: whole(0, 65535),
+  }),
+  server: defineOptional({
+    name: 'SERVER',
+    unit: 'URL',
+    meaning: 'the service that commands and clients ask; the one of EVOKE_HOST and EVOKE_PORT unless set',
+    read: httpUrl,
   }),
   dataDir: define({
     name: 'DATA_DIR',
@@ -243,12 +160,35 @@ export const settings = {
     meaning: 'connections an api process holds',
     read: whole(1, 100000),
   }),
+  headerBytes: define({
+    name: 'HEADER_BYTES',
+    unit: 'bytes',
+    default: String(16 * 1024),
+    meaning:
+      'the largest request line and headers together; long tokens and the cookies of other local pages need room',
+    read: whole(4096, MiB),
+  }),
   bodyBytes: define({
     name: 'BODY_BYTES',
     unit: 'bytes',
     default: String(MiB),
     meaning: 'the largest request body',
     read: whole(1024, 64 * MiB),
+  }),
+  requestSeconds: define({
+    name: 'REQUEST_SECONDS',
+    unit: 'seconds',
+    default: '60',
+    meaning: 'how long a request may take to arrive; its headers alone a quarter of that',
+    read: amount(1, 3600),
+  }),
+  idleSeconds: define({
+    name: 'IDLE_SECONDS',
+    unit: 'seconds',
+    default: '65',
+    meaning:
+      'how long a connection stays open between requests: longer than a proxy before the service keeps it, so that it is the proxy that lets go',
+    read: amount(1, 3600),
   }),
   waitSeconds: define({
     name: 'WAIT_SECONDS',
@@ -270,6 +210,27 @@ export const settings = {
     default: '10',
     meaning: 'how long a stopping process finishes what it began',
     read: amount(0, 3600),
+  }),
+  holdSeconds: define({
+    name: 'HOLD_SECONDS',
+    unit: 'seconds',
+    default: '7200',
+    meaning: 'how long the chunks of an event range are kept for whoever asked for it, at most: until it was delivered',
+    read: whole(0, 30 * 86400),
+  }),
+  eventRanges: define({
+    name: 'EVENT_RANGES',
+    unit: 'event ranges',
+    default: '10000',
+    meaning: 'event ranges in one list',
+    read: whole(1, 100000),
+  }),
+  chainLinks: define({
+    name: 'CHAIN_LINKS',
+    unit: 'datasets',
+    default: '8',
+    meaning: 'inputs, one behind the other, that a newly declared dataset may have',
+    read: whole(1, chainLinksMax),
   }),
   ledgerSeconds: define({
     name: 'LEDGER_SECONDS',
@@ -365,7 +326,7 @@ export const settings = {
 } as const;
 
 /** Settings of the contract that this build does not honour: naming one stops the start, so that nothing is ignored. */
-export const settingsToCome: readonly string[] = ['HOLD_SECONDS', 'TOKENS', 'ISSUERS'];
+export const settingsToCome: readonly string[] = ['TOKENS', 'ISSUERS'];
 
 type Settings = typeof settings;
 type Value<S> = S extends OptionalSetting<infer T> ? T | undefined : S extends Setting<infer T> ? T : never;
@@ -400,7 +361,7 @@ export function readConfig(environment: Environment): Config {
     } catch (error) {
       const should = error instanceof Error ? error.message : String(error);
       problems.push(
-        `${variable}="${withoutSecrets(text)}" (${setting.unit}; default ${setting.default || 'none'}) should be ${should}`,
+        `${variable}="${shown(text)}" (${setting.unit}; default ${setting.default || 'none'}) should be ${should}`,
       );
     }
   }

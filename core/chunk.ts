@@ -56,6 +56,10 @@ export function chunkKey(chunk: ChunkRef): string {
 
 const keyPattern = /^([0-9a-f]{64})\/([1-9]\d{0,15})\/(\d{16})-(\d{16})$/;
 
+export function isChunkKey(text: unknown): text is string {
+  return typeof text === 'string' && keyPattern.test(text);
+}
+
 /** The chunk a key names. @throws EvokeError INTERNAL when it is none. */
 export function parseChunkKey(key: string): ChunkRef {
   const match = keyPattern.exec(key);

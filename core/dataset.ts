@@ -19,6 +19,45 @@ export interface DatasetName {
 export type Reproducibility = 'exact' | 'platform' | 'statistical';
 
 /**
+ * An input as much as making its events takes, written down in the record of the dataset that reads it: what is derived can
+ * be made, and explained, also when the input's own record is gone.
+ */
+export interface InputLink extends Grid {
+  /** `scope:name`. */
+  readonly dataset: string;
+  readonly derivation: Derivation;
+  readonly derivationId: string;
+}
+
+/** Links of a chain that there can ever be: what a chunk says of them in its trailer stays some ten kilobytes. */
+export const chainLinksMax = 32;
+
+/** A derivation with what it is derived from, the nearest first. */
+export interface Chain {
+  readonly derivation: Derivation;
+  readonly inputs?: readonly Pick<InputLink, 'derivation'>[];
+}
+
+/** The derivation's own first, then its inputs', the nearest first. */
+export function derivationsOf({ derivation, inputs = [] }: Chain): readonly Derivation[] {
+  return [derivation, ...inputs.map((input) => input.derivation)];
+}
+
+const fromWeakest: readonly Reproducibility[] = ['statistical', 'platform', 'exact'];
+
+/** What is derived is no more reproducible than what it is derived from. */
+export function weakest(kinds: readonly Reproducibility[]): Reproducibility {
+  return fromWeakest.find((kind) => kinds.includes(kind)) ?? 'exact';
+}
+
+/** How a dataset's events are dealt out to files that exist by name only: file n, from 1, has the nth `eventsPerFile` events. */
+export interface Files {
+  readonly eventsPerFile: number;
+  /** Logical file name, with `{n}` or `{n:06}` where the file's number stands (core/files.ts). */
+  readonly lfn: string;
+}
+
+/**
  * A dataset's record: created once, never changed. Everything about it that must never drift is written down here, so that
  * what is stored can be served, and shown, when the generator that made it is long gone.
  */
@@ -27,7 +66,11 @@ export interface Dataset extends DatasetName, Grid {
   readonly derivationId: string;
   /** In the order of the record. */
   readonly columns: readonly Column[];
+  /** The weakest of the derivation's own and its inputs'. */
   readonly reproducibility: Reproducibility;
+  /** What it is derived from: its input, then the input of that, and so on. Absent where it reads nothing. */
+  readonly inputs?: readonly InputLink[];
+  readonly files?: Files;
   /** RFC 3339, UTC. */
   readonly declaredAt: string;
 }

@@ -59,3 +59,17 @@ export function intersection(a: EventRange, b: EventRange): EventRange | undefin
   const end = Math.min(a.end, b.end);
   return first < end ? { first, end } : undefined;
 }
+
+/** What the ranges have in common with another one, in their order. */
+export function within(ranges: readonly EventRange[], other: EventRange): EventRange[] {
+  return ranges.flatMap((range) => intersection(range, other) ?? []);
+}
+
+/** What is left of the ranges when the events of another one are taken away, in their order. */
+export function without(ranges: readonly EventRange[], other: EventRange): EventRange[] {
+  return ranges.flatMap((range) => {
+    const before = intersection(range, { first: range.first, end: other.first });
+    const after = intersection(range, { first: other.end, end: range.end });
+    return [before, after].filter((left) => left !== undefined);
+  });
+}

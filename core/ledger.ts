@@ -40,6 +40,15 @@ export interface Generation extends EntryBase, Work {
 }
 
 /**
+ * Events of an input were made again on the way to a chunk that is derived from them, and not kept. `derivation`, `dataset`
+ * and `generator` are the input's; `range` and `atMs` are those of the chunk that was made of them. What the worker tells and
+ * what the trailer tells again is equal in everything, and counted once.
+ */
+export interface Remake extends EntryBase, Work {
+  readonly kind: 'remake';
+}
+
+/**
  * Why CPU came to nothing. `cancelled`: nobody waited any more, or the worker stopped; `failed`: the generator said that an
  * event cannot be made; `crashed`: anything else that was thrown, a thread that died, a time that was up; `duplicate`:
  * somebody else had stored the chunk meanwhile; `unstored`: it was made and could not be kept, as far as its worker knows.
@@ -47,8 +56,9 @@ export interface Generation extends EntryBase, Work {
 export type WasteCause = 'cancelled' | 'failed' | 'crashed' | 'duplicate' | 'unstored';
 
 /**
- * CPU came to nothing. `atMs` of what was unstored is its `generatedAt`: when the store had taken the chunk after all, it
- * turns up as a generation of that time, and counts as that alone.
+ * CPU came to nothing: of a derived chunk, an entry of its own and one for each input that anything was spent on, as in
+ * `Remake`. `atMs` of what was unstored is its `generatedAt`: when the store had taken the chunk after all, it
+ * turns up as a generation of that time (and its inputs as remakes), and counts as that alone.
  */
 export interface Waste extends EntryBase, Work {
   readonly kind: 'waste';
@@ -58,7 +68,10 @@ export interface Waste extends EntryBase, Work {
 /** How an answer came by a chunk. `near`: read from the store. */
 export type AccessMeans = 'memory' | 'near' | 'joined' | 'generated';
 
-/** A request was given events of a chunk: one entry per request and chunk. */
+/**
+ * A request was given events of a chunk: one entry per request and chunk. Or a chunk was read as an input of a derived one:
+ * `near`, with no bytes served.
+ */
 export interface Access extends EntryBase {
   readonly kind: 'access';
   readonly requestId: string;
@@ -88,7 +101,7 @@ export interface Eviction extends EntryBase {
   readonly cause: EvictionCause;
 }
 
-export type LedgerEntry = Generation | Waste | Access | Put | Eviction;
+export type LedgerEntry = Generation | Remake | Waste | Access | Put | Eviction;
 
 /** Where entries go. Takes them in passing: never throws, never waits. */
 export interface LedgerSink {

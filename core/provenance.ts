@@ -4,6 +4,22 @@ import type { Derivation } from './derivation.ts';
 /** What is known of a chunk's making before it begins: who makes it, and for whom. */
 export type Origin = Pick<Provenance, 'code' | 'worker' | 'attempt' | 'requestId' | 'dataset' | 'batch'>;
 
+/** What making a chunk took from one of its inputs. */
+export interface InputUse {
+  /** `scope:name`. */
+  readonly dataset: string;
+  readonly derivation: Derivation;
+  readonly derivationId: string;
+  readonly batchEvents: number;
+  /** Events that were read from stored chunks. */
+  readonly readEvents: number;
+  /** Events that were made again, on the way, and not kept. */
+  readonly remadeEvents: number;
+  /** Of the thread, remaking them; without what their own input took. Reading an input counts with what is made of it. */
+  readonly cpuSeconds: number;
+  readonly wallSeconds: number;
+}
+
 /** Which code wrote the bytes. Chunks are compared only with chunks of the same writer. */
 export interface Provenance {
   readonly derivation: Derivation;
@@ -19,9 +35,11 @@ export interface Provenance {
   /** The service's own version. */
   readonly code: string;
   readonly worker: { readonly host: string; readonly pid: number; readonly id: string };
-  /** CPU seconds of the thread that generated and encoded. */
+  /** CPU seconds of the thread that generated and encoded; without what remaking its inputs took. */
   readonly cpuSeconds: number;
   readonly wallSeconds: number;
+  /** Its input, the input of that, and so on; absent where it reads nothing. */
+  readonly inputs?: readonly InputUse[];
   /** Which try this was: 1 for the first. */
   readonly attempt: number;
   readonly generatedAt: string;
@@ -31,4 +49,9 @@ export interface Provenance {
   readonly dataset?: string;
   /** Id of the batch it was made for. */
   readonly batch?: string;
+}
+
+/** CPU that making a chunk took, its inputs' included: whole microseconds, as the ledger counts. */
+export function cpuMicrosOf({ cpuSeconds, inputs = [] }: Pick<Provenance, 'cpuSeconds' | 'inputs'>): number {
+  return inputs.reduce((sum, input) => sum + Math.round(input.cpuSeconds * 1e6), Math.round(cpuSeconds * 1e6));
 }

@@ -2,6 +2,12 @@
 // is promised to chunks still being made. All workers share one book. It may be lost at any time (then it is 'unknown',
 // and rebuilt from a listing): the store is the truth.
 
+/**
+ * Twice a minute is often enough to renew a reservation, also for a process that is busy or whose Redis is away for a moment;
+ * one that died stands in nobody's way for longer than this.
+ */
+export const reservationMs = 60_000;
+
 /** A stored chunk, as the book knows it. */
 export interface UsageEntry {
   /** core/chunk.ts chunkKey. */
@@ -15,12 +21,14 @@ export interface UsageEntry {
 export interface UsageBook {
   /**
    * Promises `bytes` to a chunk about to be made, when what is stored and promised leaves room for them below `capacityBytes`.
-   * A reservation that is neither settled nor released (its worker died) lapses after some minutes.
+   * A reservation that is neither settled, released nor renewed (its worker died) lapses after `reservationMs`.
    */
   reserve(id: string, bytes: number, capacityBytes: number): Promise<'reserved' | 'full' | 'unknown'>;
   /** The reservation became a stored chunk, used just now. */
   settle(id: string, key: string, bytes: number): Promise<void>;
   release(id: string): Promise<void>;
+  /** Those of the reservations that stand hold for `reservationMs` from now on. */
+  renew(ids: readonly string[]): Promise<void>;
   /** The least recently used chunks, the oldest first. */
   oldest(count: number): Promise<{ key: string }[]>;
   /** Names what is recorded of a chunk now: another mark once the chunk was settled anew. Undefined where nothing is. */

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { chunkKey } from '../core/chunk.ts';
 import { EvokeError } from '../core/errors.ts';
 import { rangeOfEventNumbers } from '../core/event-range.ts';
-import type { Provenance } from '../core/provenance.ts';
+import type { InputUse, Provenance } from '../core/provenance.ts';
 import { endMarker, metadataBytes, NotArrow, prefixBytes, readHead } from './ipc.ts';
 
 const magic = Buffer.from('EVK1', 'latin1');
@@ -20,14 +20,27 @@ const count = z.int().min(1);
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** Fields that a later version adds are let through. */
+const derivation = z.looseObject({
+  generator: z.string(),
+  version: z.string(),
+  parameters: z.record(z.string(), z.json()),
+  seed: z.int().min(0),
+  input: z.exactOptional(digest),
+});
+
+const inputUse: z.ZodType<InputUse> = z.looseObject({
+  dataset: z.string(),
+  derivation,
+  derivationId: digest,
+  batchEvents: count,
+  readEvents: z.int().min(0),
+  remadeEvents: z.int().min(0),
+  cpuSeconds: z.number().min(0),
+  wallSeconds: z.number().min(0),
+});
+
 const provenanceShape: z.ZodType<Provenance> = z.looseObject({
-  derivation: z.looseObject({
-    generator: z.string(),
-    version: z.string(),
-    parameters: z.record(z.string(), z.json()),
-    seed: z.int().min(0),
-    input: z.exactOptional(digest),
-  }),
+  derivation,
   derivationId: digest,
   startEvent: count,
   lastEvent: count,
@@ -39,6 +52,7 @@ const provenanceShape: z.ZodType<Provenance> = z.looseObject({
   worker: z.looseObject({ host: z.string(), pid: z.int(), id: z.string() }),
   cpuSeconds: z.number().min(0),
   wallSeconds: z.number().min(0),
+  inputs: z.exactOptional(z.array(inputUse)),
   attempt: count,
   generatedAt: z.string(),
   requestId: z.string(),

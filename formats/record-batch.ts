@@ -185,7 +185,8 @@ function decompressed(stored: Uint8Array, bytes: number): Uint8Array {
   }
 }
 
-const arrays = {
+/** What a column's values are kept in. */
+export const arrays = {
   int32: Int32Array,
   uint32: Uint32Array,
   uint64: BigUint64Array,

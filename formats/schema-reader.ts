@@ -11,7 +11,8 @@ export interface StoredField {
 }
 
 // Slots of the flatbuffer tables in Arrow's Schema.fbs, in the order of their fields.
-const schemaSlot = { fields: 1 } as const;
+const schemaSlot = { fields: 1, metadata: 2 } as const;
+const pairSlot = { key: 0, value: 1 } as const;
 const fieldSlot = { name: 0, typeType: 2, type: 3, children: 5 } as const;
 const intSlot = { bitWidth: 0, isSigned: 1 } as const;
 const floatSlot = { precision: 0 } as const;
@@ -23,11 +24,27 @@ export function fieldsOf(columns: readonly Column[]): StoredField[] {
 
 /** The fields of a framed schema message. @throws NotArrow also for fields that no column of ours could be. */
 export function readFields(framed: Uint8Array): StoredField[] {
+  return readSchema(framed, (view, schema) =>
+    tables(view, slot(view, schema, schemaSlot.fields)).map((field) => storedField(view, field)),
+  );
+}
+
+/** What a framed schema message says of the stream as a whole (`derivation`, `startEvent`, …). @throws NotArrow */
+export function readSchemaMetadata(framed: Uint8Array): ReadonlyMap<string, string> {
+  return readSchema(framed, (view, schema) => {
+    const pairs = tables(view, slot(view, schema, schemaSlot.metadata));
+    return new Map(
+      pairs.map((pair) => [text(view, slot(view, pair, pairSlot.key)), text(view, slot(view, pair, pairSlot.value))]),
+    );
+  });
+}
+
+function readSchema<T>(framed: Uint8Array, read: (view: DataView, schema: number) => T): T {
   const metadata = framed.subarray(prefixBytes, prefixBytes + metadataBytes(framed));
   return readTables(metadata, (view, message) => {
     const { type, header } = headerOf(view, message);
     if (type !== MessageHeader.Schema) throw new NotArrow('A schema was expected.');
-    return tables(view, slot(view, header, schemaSlot.fields)).map((field) => storedField(view, field));
+    return read(view, header);
   });
 }
 

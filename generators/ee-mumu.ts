@@ -98,7 +98,11 @@ export const eeMuMu: Generator<EeMuMuParameters> = {
   input: 'none',
 
   // Measured: 0.25 µs to make (one thread, CPU time), plus encoding 176 bytes at 300 MB/s.
-  cost: () => ({ cpuSeconds: 0.8e-6, rawBytes: particleEventBytes(muonsPerEvent) }),
+  cost: () => ({
+    cpuSeconds: 0.8e-6,
+    rawBytes: particleEventBytes(muonsPerEvent),
+    particles: { count: muonsPerEvent, showering: 0, energy: 0 },
+  }),
 
   /** A closed formula: nothing is integrated numerically, so the numerical error is 0. */
   crossSection: (parameters) => ({ value: totalCrossSection(parameters), error: 0, unit: 'pb' }),

@@ -12,6 +12,17 @@ export interface EventCost {
   readonly cpuSeconds: number;
   /** Bytes in memory, before compression. */
   readonly rawBytes: number;
+  /** Of an event with generated particles (particles.ts): what simulating them takes rests on these. */
+  readonly particles?: ParticleNumbers;
+}
+
+/** Means of an event. */
+export interface ParticleNumbers {
+  readonly count: number;
+  /** Of them, those that shower in a calorimeter. */
+  readonly showering: number;
+  /** GeV that each of the latter has. */
+  readonly energy: number;
 }
 
 /** A cross section in picobarn, with its (numerical) error. */
@@ -23,8 +34,11 @@ export interface CrossSection {
 
 /** Makes events of one derivation. Tables are built once, when the maker is prepared. */
 export interface EventMaker {
-  /** Events [first, end) as columns; throws EvokeError GENERATION_FAILED with `event` when one cannot be made. */
-  make(range: EventRange): EventColumns;
+  /**
+   * Events [first, end) as columns; throws EvokeError GENERATION_FAILED with `event` when one cannot be made. `input`: the
+   * same events of the input, as they are after rounding to their declared types; given to generators that read one.
+   */
+  make(range: EventRange, input?: EventColumns): EventColumns;
 }
 
 export interface Generator<P extends JsonObject = JsonObject> {
@@ -40,7 +54,10 @@ export interface Generator<P extends JsonObject = JsonObject> {
   readonly reproducibility: Reproducibility;
   /** Whether it reads another dataset's events. */
   readonly input: 'none' | 'required';
-  cost(parameters: P): EventCost;
+  /** Columns that the input must have. */
+  readonly inputColumns?: readonly string[];
+  /** Its own, without what making the input takes. `input`: the cost of an input event, where it reads one. */
+  cost(parameters: P, input?: EventCost): EventCost;
   /** Where the process has one. */
   crossSection?(parameters: P): CrossSection;
   /** `random` is keyed by the derivation already. */

@@ -8,6 +8,7 @@ import { exp, ln, sincos, sinh } from './maths.ts';
 import { ParticleColumns, particleColumns, particleEventBytes } from './particles.ts';
 import type { Philox } from './philox.ts';
 import { openUniform, uniform } from './philox.ts';
+import { calorimeterEtaMax } from './resolution.ts';
 
 // The bounds keep the table of the multiplicity sound: P(0) = (1 + mean/k)^-k is at least exp(−mean), so it cannot
 // underflow whatever k is, and the tail falls as (mean/(mean+k))^n, so the longest table (mean 500, k 0.5) has 35 000 entries.
@@ -81,7 +82,17 @@ export const minbias: Generator<MinbiasParameters> = {
   input: 'none',
 
   // Measured: 0.3 µs and 0.21 µs a particle to make (means of 1 to 500, one thread, CPU time), plus encoding at 300 MB/s raw.
-  cost: ({ mean }) => ({ cpuSeconds: 0.5e-6 + 0.4e-6 * mean, rawBytes: particleEventBytes(mean) }),
+  cost({ mean, slope, etaMax }) {
+    // pT is twice the slope on average, and the energy is cosh η times that, the mass apart.
+    const reached = Math.min(etaMax, calorimeterEtaMax);
+    const momentum = (2 * slope * sinh(reached)) / reached;
+    const energy = Math.sqrt(momentum * momentum + pionMass * pionMass);
+    return {
+      cpuSeconds: 0.5e-6 + 0.4e-6 * mean,
+      rawBytes: particleEventBytes(mean),
+      particles: { count: mean, showering: mean * (reached / etaMax), energy },
+    };
+  },
 
   prepare({ mean, k, slope, etaMax }: MinbiasParameters, random: Philox) {
     const cumulative = negativeBinomialTable(mean, k);

@@ -40,7 +40,12 @@ export function particleEventBytes(particles: number): number {
 
 /** The largest float32 below π: rounding to the nearest could leave (−π, π]. */
 const phiMax = 3.1415925;
-const statusFinal = 1;
+export const statusFinal = 1;
+
+/** An azimuth, rad, as a float32 within (−π, π]. */
+export function roundedAzimuth(phi: number): number {
+  return Math.fround(Math.max(-phiMax, Math.min(phi, phiMax)));
+}
 
 /** A final particle; GeV and rad. Written as a literal in the call: the compiler then makes no object of it. */
 export interface Particle {
@@ -124,7 +129,7 @@ export class ParticleColumns {
     this.#energy[position] = particle.energy;
     this.#pt[position] = particle.pt;
     this.#eta[position] = Math.fround(particle.eta) + 0;
-    this.#phi[position] = Math.fround(Math.max(-phiMax, Math.min(particle.phi, phiMax))) + 0;
+    this.#phi[position] = roundedAzimuth(particle.phi) + 0;
     this.#mass[position] = particle.mass;
   }
 

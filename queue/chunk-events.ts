@@ -2,10 +2,12 @@
 // events may be lost with Redis, so whoever waits looks again from time to time.
 import { EventEmitter } from 'node:events';
 import { QueueEvents } from 'bullmq';
+import { pause } from '../core/clock.ts';
+import { messageOf } from '../core/errors.ts';
 import { type Log, silentLog } from '../core/log.ts';
 import { endsWithin, goodbyeMsMax, ignoreLateErrors, patientOptions, RedisCalls } from './connection.ts';
 import type { ChunkDone, ChunkFailed, ChunkJob } from './job.ts';
-import { failureOf, parseFailedReason } from './job.ts';
+import { failureOf, isKey, parseChunkDone, parseFailedReason } from './job.ts';
 import { keyPrefix, queueName } from './names.ts';
 
 interface ChunkEventMap {
@@ -17,6 +19,8 @@ interface ChunkEventMap {
 
 /** Of a blocking read; shorter than BullMQ's 10 s, so that a half-open connection is found out sooner. */
 const blockingTimeoutMs = 2_000;
+/** A Redis full of events that do not read must not keep a process busy. */
+const restartMs = 200;
 
 export class ChunkEvents extends EventEmitter<ChunkEventMap> {
   readonly #calls: RedisCalls;
@@ -24,7 +28,7 @@ export class ChunkEvents extends EventEmitter<ChunkEventMap> {
   readonly #prefix: string;
   readonly #log: Log;
   #events: QueueEvents | undefined;
-  readonly #starting: Promise<void>;
+  #starting: Promise<void>;
   #closed = false;
 
   constructor(options: { url: string; prefix: string; log?: Log }) {
@@ -60,14 +64,29 @@ export class ChunkEvents extends EventEmitter<ChunkEventMap> {
       prefix: this.#prefix,
       blockingTimeout: blockingTimeoutMs,
       lastEventId: from,
+      autorun: false,
     });
     // The connection's comings and goings are told once, by our own connection.
     events.on('error', (error) => this.#log.debug({ error: error.message }, 'the event listener met an error'));
-    events.on('completed', ({ returnvalue }) => this.emit('done', returnvalue as unknown as ChunkDone));
+    events.on('completed', ({ jobId, returnvalue }) => {
+      const done = parseChunkDone(returnvalue);
+      if (done === undefined) this.emit('gone', { jobId });
+      else this.emit('done', done);
+    });
     events.on('failed', ({ jobId, failedReason }) => void this.#failed(jobId, failedReason));
     events.on('removed', ({ jobId }) => this.emit('gone', { jobId }));
     ignoreLateErrors([events.getBackend().client]);
     this.#events = events;
+    events.run().catch((error: unknown) => this.#beginAnew(events, error));
+  }
+
+  /** An event that does not read, others may write to this Redis, ends BullMQ's listening for good: it is passed over. */
+  #beginAnew(events: QueueEvents, error: unknown): void {
+    if (this.#closed) return;
+    this.#log.warn({ error: messageOf(error) }, 'an event of the queue does not read; listening goes on behind it');
+    this.#starting = pause(restartMs)
+      .then(() => endsWithin(goodbyeMsMax, events.close()))
+      .then(() => this.#start());
   }
 
   /**
@@ -98,7 +117,8 @@ export class ChunkEvents extends EventEmitter<ChunkEventMap> {
   async #queuesOwnFailure(jobId: string, reason: string): Promise<ChunkFailed | undefined> {
     try {
       const data = await this.#calls.call((redis) => redis.hget(`${this.#prefix}:${queueName}:${jobId}`, 'data'));
-      return data === null ? undefined : failureOf((JSON.parse(data) as ChunkJob).key, reason);
+      const key = data === null ? undefined : (JSON.parse(data) as Partial<ChunkJob> | null)?.key;
+      return isKey(key) ? failureOf(key, reason) : undefined;
     } catch {
       return undefined;
     }

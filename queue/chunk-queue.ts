@@ -5,7 +5,7 @@ import { type Job, type JobType, Queue } from 'bullmq';
 import type { Log } from '../core/log.ts';
 import { endsWithin, goodbyeMsMax, RedisCalls } from './connection.ts';
 import type { ChunkDone, ChunkFailed, ChunkJob } from './job.ts';
-import { failureOf } from './job.ts';
+import { failureOf, isKey, parseChunkDone } from './job.ts';
 import { jobName, keyPrefix, queueName } from './names.ts';
 import { type Priority, priorities } from './priorities.ts';
 
@@ -23,7 +23,8 @@ export type WorkState = 'queued' | 'generating';
 /** What the queue knows of one job: `lost` when it never heard of it, or no longer. */
 export type JobFate =
   | { readonly state: WorkState }
-  | { readonly state: 'done'; readonly done: ChunkDone }
+  /** `done` where it is told as one of ours. */
+  | { readonly state: 'done'; readonly done: ChunkDone | undefined }
   | { readonly state: 'failed'; readonly failed: ChunkFailed }
   | { readonly state: 'lost' };
 
@@ -152,20 +153,28 @@ export class ChunkQueue {
   /** The first in line or the latest of these kinds, each kind bounded; not `getJobs`, which fetches every job twice. */
   async #jobs(which: 'first' | 'latest', ...types: JobType[]): Promise<Job<ChunkJob, ChunkDone>[]> {
     const ids = await this.#queue.getRanges(types, 0, shownMax - 1, which === 'first');
-    const jobs = await Promise.all(ids.map((id) => this.#queue.getJob(id)));
-    return jobs.filter((job) => job !== undefined);
+    const jobs = await Promise.all(ids.map((id) => this.#job(id)));
+    return jobs.filter((job) => job !== undefined && isKey(job.data?.key)) as Job<ChunkJob, ChunkDone>[];
+  }
+
+  /** Undefined also for what does not read as a job: others may write to this Redis. */
+  #job(jobId: string): Promise<Job<ChunkJob, ChunkDone> | undefined> {
+    return this.#queue.getJob(jobId).catch((error: unknown) => {
+      if (error instanceof SyntaxError) return undefined;
+      throw error;
+    });
   }
 
   async #fate(jobId: string): Promise<JobFate> {
-    const job = await this.#queue.getJob(jobId);
+    const job = await this.#job(jobId);
     if (job === undefined) return { state: 'lost' };
     switch (await job.getState()) {
       case 'active':
         return { state: 'generating' };
       case 'completed':
-        return { state: 'done', done: job.returnvalue };
+        return { state: 'done', done: parseChunkDone(job.returnvalue) };
       case 'failed':
-        return { state: 'failed', failed: failureOf(job.data.key, job.failedReason) };
+        return { state: 'failed', failed: failureOf(String(job.data?.key), job.failedReason) };
       case 'unknown':
         return { state: 'lost' };
       default:
@@ -175,7 +184,7 @@ export class ChunkQueue {
 
   /** `add` answers with our own priority, whatever is stored: so it is read, and changed where ours is more urgent. */
   async #raise(jobId: string, urgency: number): Promise<boolean> {
-    const job = await this.#queue.getJob(jobId);
+    const job = await this.#job(jobId);
     if (job === undefined || job.priority <= urgency) return false;
     // The job may just have ended.
     return job.changePriority({ priority: urgency }).then(

@@ -54,9 +54,10 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
 end
 local me = cjson.decode(ARGV[2])
 local misfit = ''
-for _, text in ipairs(redis.call('HVALS', KEYS[1])) do
-  local peer = cjson.decode(text)
-  if peer.id ~= me.id and (peer.storeId ~= me.storeId
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf')) do
+  local text = redis.call('HGET', KEYS[1], id)
+  local reads, peer = pcall(cjson.decode, text)
+  if reads and type(peer) == 'table' and peer.storeId and peer.id ~= me.id and (peer.storeId ~= me.storeId
       or (peer.role == 'worker' and me.role == 'worker' and peer.registry ~= me.registry)) then
     misfit = text
   end
@@ -127,7 +128,7 @@ export class Processes {
   /** Everybody alive. @throws EvokeError QUEUE_UNAVAILABLE */
   async list(): Promise<LivingProcess[]> {
     const texts = await this.#calls.call((redis) => redis.eval(listScript, 2, ...this.#keys));
-    return (texts as string[]).map((text) => JSON.parse(text) as LivingProcess);
+    return (texts as string[]).flatMap(livingProcesses);
   }
 
   /**
@@ -138,7 +139,7 @@ export class Processes {
   async takeSilent(): Promise<LivingProcess[]> {
     const living = new Set((await this.list()).map(({ id }) => id));
     const texts = await this.#calls.call((redis) => redis.lpop(this.#silentKey, silentMax));
-    return (texts ?? []).map((text) => JSON.parse(text) as LivingProcess).filter(({ id }) => !living.has(id));
+    return (texts ?? []).flatMap(livingProcesses).filter(({ id }) => !living.has(id));
   }
 
   /** Says goodbye, so that nobody waits for the silence, and closes. */
@@ -183,7 +184,23 @@ export class Processes {
     const misfit = await this.#calls.call((redis) =>
       redis.eval(beatScript, 3, ...this.#keys, this.#silentKey, me.id, word, silenceMsMax, careful),
     );
-    return misfit === '' ? undefined : (JSON.parse(String(misfit)) as ProcessIdentity);
+    return livingProcesses(String(misfit))[0];
+  }
+}
+
+/** One, or none where the text is somebody else's: others may write to this Redis. */
+function livingProcesses(text: string): LivingProcess[] {
+  try {
+    const value = JSON.parse(text) as Readonly<Record<string, unknown>> | null;
+    const isOne =
+      ['id', 'host', 'startedAt', 'storeId', 'registry', 'version'].every(
+        (field) => typeof value?.[field] === 'string',
+      ) &&
+      Number.isSafeInteger(value?.['pid']) &&
+      ['api', 'worker', 'scheduler'].includes(String(value?.['role']));
+    return isOne ? [value as LivingProcess] : [];
+  } catch {
+    return [];
   }
 }
 

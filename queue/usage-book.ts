@@ -2,15 +2,10 @@
 // script, so that two workers never promise the same room; sums are kept as the entries change, never counted over.
 import { randomUUID } from 'node:crypto';
 import type { Log } from '../core/log.ts';
-import type { UsageBook, UsageEntry } from '../core/usage-book.ts';
+import { reservationMs, type UsageBook, type UsageEntry } from '../core/usage-book.ts';
 import { RedisCalls } from './connection.ts';
 import { keyOf } from './names.ts';
 
-/**
- * Longer than a chunk should take to make (setting CHUNK_SECONDS); one that takes longer goes over the capacity for once.
- * What a killed worker had reserved is free again after that.
- */
-const reservationMs = 10 * 60_000;
 /** Entries that go into one call: it holds Redis for about a millisecond. */
 const pageEntries = 500;
 
@@ -63,6 +58,12 @@ redis.call('HINCRBY', totals, 'used', tonumber(ARGV[3]) - before)
 /** ARGV: reservation id. */
 const releaseScript = `${shared}
 free(ARGV[1])
+`;
+
+/** ARGV: how long they hold (ms), reservation ids. */
+const renewScript = `${shared}
+local lapses = now() + tonumber(ARGV[1])
+for i = 2, #ARGV do redis.call('ZADD', expiry, 'XX', lapses, ARGV[i]) end
 `;
 
 /** ARGV: chunk key, the mark that it must have. */
@@ -130,6 +131,12 @@ export class RedisUsageBook implements UsageBook {
 
   async release(id: string): Promise<void> {
     await this.#run(releaseScript, id);
+  }
+
+  async renew(ids: readonly string[]): Promise<void> {
+    for (let first = 0; first < ids.length; first += pageEntries) {
+      await this.#run(renewScript, reservationMs, ...ids.slice(first, first + pageEntries));
+    }
   }
 
   async oldest(count: number): Promise<{ key: string }[]> {

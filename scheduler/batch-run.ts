@@ -25,7 +25,7 @@ export interface BatchRunParts {
   };
   readonly chunks: FillingChunks;
   readonly flights: FillingOptions['flights'];
-  readonly registry: Pick<GeneratorRegistry, 'find'>;
+  readonly registry: Pick<GeneratorRegistry, 'costOf'>;
   readonly prices: BudgetPrices;
   readonly time: Time;
   readonly log: Log;
@@ -161,8 +161,7 @@ export class BatchRun {
   #budgetFor(dataset: Dataset): Budget | undefined {
     const { registry, prices } = this.#parts;
     if (this.batch.budget === undefined) return undefined;
-    const { generator, version, parameters } = dataset.derivation;
-    const cost = registry.find(generator, version)?.cost(parameters);
+    const cost = registry.costOf(dataset);
     return new Budget(this.batch.budget, prices, (cost?.cpuSeconds ?? 0) * eventsIn(chunkRange(dataset, 0)));
   }
 

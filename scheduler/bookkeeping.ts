@@ -4,7 +4,7 @@
 import { messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { LivingProcess } from '../queue/processes.ts';
-import { rest, type Time } from './time.ts';
+import { elapsed, type Time } from './time.ts';
 
 export interface BookkeepingParts {
   /** costs/ledger/reconcile.ts: walks the stored chunks, once. */
@@ -42,7 +42,7 @@ export class Bookkeeping {
     this.#compactIn = this.#marginRounds;
     while (!signal.aborted) {
       await this.#round(signal);
-      await rest(this.#parts.time, roundMs, signal);
+      await elapsed(this.#parts.time, roundMs, signal);
     }
   }
 

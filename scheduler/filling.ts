@@ -1,20 +1,21 @@
 // Makes the chunks of a span exist: walks it in order, passes over what is stored, keeps a window of chunks on order, and
 // tallies what became of each. What it counts, the store can tell again (times, and the trailers' batch or request): whoever
 // goes on from a checkpoint comes to the same tally, whatever was killed in between.
+import { Bell } from '../core/bell.ts';
 import type { ChunkRef, ChunkSpan } from '../core/chunk.ts';
 import { chunkKey } from '../core/chunk.ts';
 import type { Dataset } from '../core/dataset.ts';
-import { chunkOf, formatDatasetName } from '../core/dataset.ts';
+import { chunkOf } from '../core/dataset.ts';
 import { asEvokeError, EvokeError } from '../core/errors.ts';
-import type { Provenance } from '../core/provenance.ts';
+import { cpuMicrosOf, type Provenance } from '../core/provenance.ts';
 import type { Tally } from '../core/work-state.ts';
-import type { ChunkJob } from '../queue/job.ts';
+import { type ChunkJob, orderOf } from '../queue/job.ts';
 import type { Priority } from '../queue/priorities.ts';
 import { FailureCount } from './failure-count.ts';
 import type { BoardOptions, Landing } from './flights.ts';
 import { type ListedPlaces, type Place, Places } from './places.ts';
 import { type Outcome, Settled } from './settled.ts';
-import type { Time } from './time.ts';
+import { type Time, unlessOver } from './time.ts';
 
 export interface FillingChunks extends ListedPlaces {
   head(chunk: ChunkRef): Promise<{ readonly modifiedAtMs: number } | undefined>;
@@ -84,7 +85,7 @@ export class Filling {
   #ahead: number;
   #stopping: FillingEnd | undefined;
   #left = false;
-  #changed: PromiseWithResolvers<void> | undefined;
+  readonly #bell = new Bell();
   #queueAway = 0;
   #landings = 0;
   readonly #failures = new FailureCount();
@@ -139,13 +140,13 @@ export class Filling {
   async run(signal: AbortSignal): Promise<FillingEnd> {
     const leave = () => {
       this.#left = true;
-      this.#wake();
+      this.#bell.ring();
     };
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) leave();
     try {
       await this.#walk();
-      while (this.#open.size > 0 && !this.#left) await this.#change();
+      while (this.#open.size > 0 && !this.#left) await this.#bell.next();
     } catch (error) {
       this.#giveUp(error);
       throw error;
@@ -177,7 +178,7 @@ export class Filling {
   async #walk(): Promise<void> {
     while (!this.#over) {
       if (!this.#hasRoom()) {
-        await this.#change();
+        await this.#bell.next();
         continue;
       }
       try {
@@ -208,7 +209,7 @@ export class Filling {
     }
     if (storedAtMs === undefined && mayOrder?.(this.#onOrder.size) === false) {
       if (this.#open.size === 0) this.#stop({ state: 'spent' });
-      else await this.#change();
+      else await this.#bell.next();
       return false;
     }
     const chunk = chunkOf(dataset, index);
@@ -229,7 +230,7 @@ export class Filling {
     } finally {
       this.#onOrder.delete(key);
       this.#open.delete(index);
-      this.#wake();
+      this.#bell.ring();
     }
   }
 
@@ -241,7 +242,7 @@ export class Filling {
         if (there !== undefined) return there;
         if (this.#over) return undefined;
         this.#onOrder.set(key, index);
-        return await this.#make(chunk, key);
+        return await this.#make(chunk);
       } catch (error) {
         if (this.#recalled.signal.aborted && error === this.#recalled.signal.reason) return undefined;
         const code = error instanceof EvokeError ? error.code : 'INTERNAL';
@@ -250,7 +251,7 @@ export class Filling {
         if (code === 'GENERATION_FAILED' || (!waits && tries >= triesMax)) return this.#failed(error);
         if (waits) tries--;
         if (code === 'QUEUE_UNAVAILABLE') this.#queueAway++;
-        await this.#pause();
+        await unlessOver(this.#options.time, pauseMs, this.#bell, () => this.#over);
         if (code === 'QUEUE_UNAVAILABLE') this.#queueAway--;
         if (this.#over) return undefined;
       }
@@ -267,18 +268,14 @@ export class Filling {
     return provenance && this.#counted(provenance);
   }
 
-  async #make(chunk: ChunkRef, key: string): Promise<Outcome> {
-    const { batch, chunks, dataset, flights, priority, requestId } = this.#options;
-    const job: ChunkJob = {
-      key,
-      chunk,
-      derivation: dataset.derivation,
-      requestId,
-      dataset: formatDatasetName(dataset),
-      ...(batch === undefined ? {} : { batch }),
-    };
+  async #make(chunk: ChunkRef): Promise<Outcome> {
+    const { chunks, dataset, flights, priority } = this.#options;
     const waitMs = Number.POSITIVE_INFINITY;
-    const landing = await flights.board(job, { priority, waitMs, recall: this.#recalled.signal });
+    const landing = await flights.board(orderOf(dataset, chunk, this.#options), {
+      priority,
+      waitMs,
+      recall: this.#recalled.signal,
+    });
     const provenance = await chunks.trailer(chunk);
     this.#landings++;
     if (provenance !== undefined) return this.#counted(provenance);
@@ -289,7 +286,7 @@ export class Filling {
   #counted(provenance: Provenance): Outcome {
     const { batch, requestId } = this.#options;
     const own = batch === undefined ? provenance.requestId === requestId : provenance.batch === batch;
-    return own ? { kind: 'done', cpuMicros: Math.round(provenance.cpuSeconds * 1e6) } : { kind: 'skipped' };
+    return own ? { kind: 'done', cpuMicros: cpuMicrosOf(provenance) } : { kind: 'skipped' };
   }
 
   #failed(error: unknown): Outcome {
@@ -302,7 +299,7 @@ export class Filling {
     if (outcome.kind === 'done') this.#failures.made();
     this.#settled.settle(index, outcome);
     this.#options.onChange?.();
-    this.#wake();
+    this.#bell.ring();
   }
 
   #giveUp(error: unknown): void {
@@ -314,27 +311,6 @@ export class Filling {
   /** The first reason counts. */
   #stop(end: FillingEnd): void {
     this.#stopping ??= end;
-    this.#wake();
-  }
-
-  /** Shorter when the work is stopped meanwhile. */
-  async #pause(): Promise<void> {
-    let passed = false;
-    const cancel = this.#options.time.after(pauseMs, () => {
-      passed = true;
-      this.#wake();
-    });
-    while (!passed && !this.#over) await this.#change();
-    cancel();
-  }
-
-  #change(): Promise<void> {
-    this.#changed ??= Promise.withResolvers();
-    return this.#changed.promise;
-  }
-
-  #wake(): void {
-    this.#changed?.resolve();
-    this.#changed = undefined;
+    this.#bell.ring();
   }
 }

@@ -18,7 +18,7 @@ export interface FlightQueue {
 
 export type Fate =
   | { readonly state: 'queued' | 'generating' | 'lost' }
-  | { readonly state: 'done'; readonly done: ChunkDone }
+  | { readonly state: 'done'; readonly done: ChunkDone | undefined }
   | { readonly state: 'failed'; readonly failed: ChunkFailed };
 
 /** What a flight needs of the store. */

@@ -1,7 +1,7 @@
 // What the leading scheduler keeps in order: pins that have expired, requests that ended long ago, writes that were never
 // finished, and the book of the store's capacity, which may be lost at any time and is made to agree with what the store
 // holds. All of it is harmless when done twice or by two at once; what fails is tried again next time.
-import { type ChunkRef, chunkKey, parseChunkKey } from '../core/chunk.ts';
+import { type ChunkRef, chunkKey, isChunkKey, parseChunkKey } from '../core/chunk.ts';
 import type { DatasetName } from '../core/dataset.ts';
 import { isNamePart } from '../core/dataset.ts';
 import { messageOf } from '../core/errors.ts';
@@ -10,7 +10,7 @@ import type { UsageBook, UsageEntry } from '../core/usage-book.ts';
 import { everyObject } from '../store/listing.ts';
 import { removeOldRequests } from '../store/requests.ts';
 import type { StoreBackend } from '../store/store.ts';
-import { rest, type Time } from './time.ts';
+import { elapsed, type Time } from './time.ts';
 
 export interface HousekeepingParts {
   readonly store: Pick<StoreBackend, 'list' | 'delete' | 'removeLeftovers'>;
@@ -59,7 +59,7 @@ export class Housekeeping {
       const { pinsRemoved, leftoversRemoved, requestsRemoved, bookRebuilt, entriesForgotten } = report;
       const didSomething = pinsRemoved + leftoversRemoved + requestsRemoved + entriesForgotten > 0 || bookRebuilt;
       this.#parts.log[didSomething ? 'info' : 'debug'](report, 'kept house');
-      await rest(this.#parts.time, roundMs, signal);
+      await elapsed(this.#parts.time, roundMs, signal);
     }
   }
 
@@ -120,7 +120,8 @@ export class Housekeeping {
     for (const { key } of await book.oldest(looksPerWalk)) {
       signal.throwIfAborted();
       const mark = await book.mark(key);
-      if (mark === undefined || (await chunks.head(parseChunkKey(key))) !== undefined) continue;
+      if (mark === undefined) continue;
+      if (isChunkKey(key) && (await chunks.head(parseChunkKey(key))) !== undefined) continue;
       await book.forget(key, mark);
       forgotten++;
     }

@@ -6,6 +6,9 @@ import type { EventRange } from '../core/event-range.ts';
 import { eventsIn, intersection } from '../core/event-range.ts';
 import type { Nano, Prices } from '../costs/prices.ts';
 import { cpuCost, egressCost, fromNano, waitingCost } from '../costs/prices.ts';
+import { readingSeconds } from '../costs/reading.ts';
+import type { ChainCost } from '../generators/registry.ts';
+import type { InputNeed } from './input-survey.ts';
 
 /** `memory`: held by this process. `near`: in the store. `join`: being made for somebody. `generate`: to be made. */
 export type Means = 'memory' | 'near' | 'join' | 'generate';
@@ -17,6 +20,23 @@ export interface ChunkRun<S> {
   readonly state: S;
   /** Of those that are stored. */
   readonly bytes: number;
+}
+
+/** What making the chunks of a run takes of one input. `none`: all that is derived from it is read. */
+export interface PlannedInput {
+  /** `scope:name` */
+  readonly dataset: string;
+  readonly derivation: string;
+  readonly means: 'read' | 'remake' | 'both' | 'none';
+  /** Reads of stored chunks: one that is read for two chunks counts twice. */
+  readonly chunksRead: number;
+  readonly eventsRemade: number;
+  /** Of those of the run. */
+  readonly cpuSeconds: number;
+  /** Of those of the run. */
+  readonly seconds: number;
+  /** One sentence. */
+  readonly why: string;
 }
 
 export interface PlannedRun {
@@ -33,6 +53,8 @@ export interface PlannedRun {
   readonly cost: number;
   /** One sentence. */
   readonly why: string;
+  /** Of a derived dataset what is generated, the nearest input first. */
+  readonly inputs?: readonly PlannedInput[];
 }
 
 /** How many chunks of a range are stored, being made already, and to be made: what Cache-Status says. */
@@ -58,16 +80,12 @@ export interface Plan {
 
 /** What estimates rest on. */
 export interface Estimates {
-  /** Per event, from the generator; undefined where none is registered. */
-  readonly eventCost: { readonly cpuSeconds: number; readonly rawBytes: number } | undefined;
+  /** Per event, from the generators of the chain; undefined where one is not registered. */
+  readonly eventCost: ChainCost | undefined;
   /** Generating threads of all live workers; 0 when no worker is up. */
   readonly threads: number;
   readonly prices: Pick<Prices, 'cpuCoreHour' | 'waitHour' | 'egressGb'>;
 }
-
-/** Opening, reading and verifying a stored chunk, and what a disk and a SHA-256 manage together: orders of magnitude. */
-const nearSecondsPerChunk = 0.001;
-const nearBytesPerSecond = 400e6;
 
 /** Joins neighbours of equal state. Push runs in order; what comes back is finished. */
 export class RunMerger<S> {
@@ -109,9 +127,10 @@ export class PlanBuilder {
     this.#limit = limit;
   }
 
-  add(run: ChunkRun<Means>): void {
+  /** `needs`: what a run that is generated takes of its inputs. */
+  add(run: ChunkRun<Means>, needs: readonly InputNeed[] = []): void {
     const chunks = run.lastChunk - run.firstChunk + 1;
-    const { cost, ...figures } = this.#figures(run, chunks);
+    const { cost, inputs, ...figures } = this.#figures(run, chunks, needs);
     this.#cost += cost;
     this.#total.chunks += chunks;
     this.#total.seconds += figures.seconds;
@@ -123,7 +142,8 @@ export class PlanBuilder {
     if (this.#runs.length === this.#limit) return;
     const { firstChunk, lastChunk, state: means } = run;
     const why = whyOf(means, chunks, this.#estimates);
-    this.#runs.push({ firstChunk, lastChunk, means, ...figures, cost: fromNano(cost), why });
+    const planned = { firstChunk, lastChunk, means, ...figures, cost: fromNano(cost), why };
+    this.#runs.push(inputs.length === 0 ? planned : { ...planned, inputs });
   }
 
   /** Totals are of all runs, kept or not; sums of costs are exact. */
@@ -135,23 +155,65 @@ export class PlanBuilder {
     };
   }
 
-  #figures(run: ChunkRun<Means>, chunks: number) {
+  #figures(run: ChunkRun<Means>, chunks: number, needs: readonly InputNeed[]) {
     const { eventCost, threads, prices } = this.#estimates;
     const whole = wholeChunks(this.#dataset, { first: run.firstChunk, end: run.lastChunk + 1 });
     const asked = intersection(whole, this.#range);
     const share = asked === undefined ? 0 : eventsIn(asked) / eventsIn(whole);
     const stored = run.state === 'memory' || run.state === 'near';
-    const makingSeconds = stored ? 0 : eventsIn(whole) * (eventCost?.cpuSeconds ?? 0);
     const bytesAtRest = stored ? run.bytes : eventsIn(whole) * (eventCost?.rawBytes ?? 0);
     const bytes = Math.round(bytesAtRest * share);
-    const cpuSeconds = run.state === 'generate' ? makingSeconds : 0;
     // One chunk is made by one thread, so there are as many rounds as the fullest thread has chunks.
     const rounds = Math.ceil(chunks / Math.max(1, threads));
-    const nearSeconds = run.state === 'near' ? chunks * nearSecondsPerChunk + bytesAtRest / nearBytesPerSecond : 0;
-    const seconds = nearSeconds + (makingSeconds / chunks) * rounds;
+    const secondsOf = (work: number) => (work / chunks) * rounds;
+    const inputs = needs.map((need) => plannedInput(need, secondsOf(need.cpuSeconds + readingSecondsOf(need))));
+    // What is being made for others may take all of its chain: nobody knows what it reads.
+    const eventSeconds = run.state === 'generate' ? eventCost?.links[0] : eventCost?.cpuSeconds;
+    const makingSeconds = stored ? 0 : eventsIn(whole) * (eventSeconds ?? 0);
+    const nearSeconds = run.state === 'near' ? readingSeconds({ chunks, bytes: bytesAtRest }) : 0;
+    const seconds = nearSeconds + secondsOf(makingSeconds) + sumOf(inputs.map((input) => input.seconds));
+    const ownSeconds = run.state === 'generate' ? makingSeconds : 0;
+    const cpuSeconds = ownSeconds + sumOf(inputs.map((input) => input.cpuSeconds));
     const cost = cpuCost(prices, cpuSeconds) + waitingCost(prices, seconds) + egressCost(prices, bytes);
-    return { seconds, cpuSeconds, bytes, cost };
+    return { seconds, cpuSeconds, bytes, cost, inputs };
   }
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+function readingSecondsOf({ chunksRead: chunks, bytesRead: bytes }: InputNeed): number {
+  return readingSeconds({ chunks, bytes });
+}
+
+function plannedInput(need: InputNeed, seconds: number): PlannedInput {
+  const { link, chunksRead, eventsRemade, cpuSeconds } = need;
+  const means = meansOf(need);
+  return {
+    dataset: link.dataset,
+    derivation: link.derivationId,
+    means,
+    chunksRead,
+    eventsRemade,
+    cpuSeconds,
+    seconds,
+    why: whyOfInput(means, need),
+  };
+}
+
+function meansOf({ chunksRead, eventsRemade }: InputNeed): PlannedInput['means'] {
+  if (eventsRemade > 0) return chunksRead > 0 ? 'both' : 'remake';
+  return chunksRead > 0 ? 'read' : 'none';
+}
+
+function whyOfInput(means: PlannedInput['means'], { isStored }: InputNeed): string {
+  if (means === 'none') return 'Not needed: everything that is derived from it is read.';
+  if (means === 'read') return 'All that is needed is stored, and read sooner than made again.';
+  if (means === 'both')
+    return 'What is stored and read sooner than made again is read; the rest is made on the way, and not kept.';
+  if (isStored) return 'Made on the way, and not kept: that takes less than reading what is stored of it.';
+  return 'None of it is stored: it is made on the way, and not kept.';
 }
 
 /** The events of consecutive chunks; the dataset's last one is clipped. */

@@ -1,8 +1,8 @@
 // One chunk of an answer on its way to being delivered: looked up, ordered where it is missing, read ahead where there is
 // room. What fails ahead of need is forgotten, and tried again when the chunk is needed.
 import { type ChunkRef, chunkKey } from '../core/chunk.ts';
-import { chunkOf, type Dataset, formatDatasetName } from '../core/dataset.ts';
-import type { ChunkJob } from '../queue/job.ts';
+import { chunkOf, type Dataset } from '../core/dataset.ts';
+import { type ChunkJob, orderOf } from '../queue/job.ts';
 import { storeDisagrees } from './flight.ts';
 import { type BoardOptions, type Landing, waitedTooLong } from './flights.ts';
 import type { Held, HeldAhead, Holds } from './holds.ts';
@@ -158,14 +158,11 @@ export class Slot {
     const { dataset, flights, isNeeded, requestId, stop, time } = this.#with;
     this.#boards++;
     this.#readyAtMs = undefined;
-    const job = {
-      key: this.key,
-      chunk: this.chunk,
-      derivation: dataset.derivation,
-      requestId,
-      dataset: formatDatasetName(dataset),
-    };
-    const landing = await flights.board(job, { signal: stop, waitMs, ahead: !isNeeded(this.index) });
+    const landing = await flights.board(orderOf(dataset, this.chunk, { requestId }), {
+      signal: stop,
+      waitMs,
+      ahead: !isNeeded(this.index),
+    });
     this.#landing = landing;
     this.#bytes = landing.bytes;
     this.#readyAtMs = time.now();

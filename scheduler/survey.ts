@@ -1,21 +1,14 @@
 // The state of every chunk of a range, from a listing of what is stored: a dataset may have 2^53 chunks, so what is absent
 // is only ever a gap between what is present, and what is held is one page and one run.
 import type { ChunkRef, ChunkSpan } from '../core/chunk.ts';
-import { chunksCovering, parseChunkKey } from '../core/chunk.ts';
+import { chunksCovering, isChunkKey, parseChunkKey } from '../core/chunk.ts';
 import type { Dataset } from '../core/dataset.ts';
 import type { EventRange } from '../core/event-range.ts';
 import { isOnGrid } from '../store/chunks.ts';
+import { InputSurvey } from './input-survey.ts';
+import type { ListedChunks } from './listed-chunks.ts';
 import type { ChunkRun, Estimates, Means, Plan } from './plan.ts';
 import { PlanBuilder, RunMerger, wholeChunks } from './plan.ts';
-
-export interface ListedChunks {
-  /** Stored chunks of a derivation that begin within the range, in event order, of whatever grid. */
-  list(
-    derivation: string,
-    batchEvents: number,
-    range: EventRange,
-  ): AsyncIterable<{ readonly chunk: ChunkRef; readonly bytes: number }>;
-}
 
 /** How chunks are called: those stored, those absent, and the few absent ones that have a state of their own. */
 export interface Naming<S> {
@@ -83,7 +76,7 @@ export function indicesAmong(dataset: Dataset, span: ChunkSpan, keys: Iterable<s
   const prefix = `${dataset.derivationId}/${dataset.batchEvents}/`;
   const indices = new Set<number>();
   for (const key of keys) {
-    if (!key.startsWith(prefix)) continue;
+    if (!key.startsWith(prefix) || !isChunkKey(key)) continue;
     const index = chunkIndexOf(dataset, parseChunkKey(key));
     if (index !== undefined && index >= span.first && index < span.end) indices.add(index);
   }
@@ -115,7 +108,12 @@ export async function explainRange(
     special,
   };
   const builder = new PlanBuilder(dataset, range, estimates, limit);
-  for await (const run of surveyRange(dataset, range, chunks, naming)) builder.add(run);
+  const links = dataset.inputs && estimates.eventCost?.links;
+  const needs = links && new InputSurvey(dataset, wholeChunks(dataset, span), chunks, links);
+  for await (const run of surveyRange(dataset, range, chunks, naming)) {
+    const made = run.state === 'generate' ? { first: run.firstChunk, end: run.lastChunk + 1 } : undefined;
+    builder.add(run, made && (await needs?.needOf(made)));
+  }
   const plan = builder.plan();
   const next = (plan.runs.at(-1)?.lastChunk ?? span.first - 1) + 1;
   return { ...plan, nextChunk: next < span.end ? next : undefined };

@@ -1,4 +1,5 @@
 // Time with an alarm clock: what waits here can be hurried along by a test.
+import type { Bell } from '../core/bell.ts';
 import type { Clock } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 
@@ -15,20 +16,6 @@ export const systemTime: Time = {
   },
 };
 
-/** Resolves after `ms`, or when the signal is aborted: whoever rests looks at it. */
-export function rest(time: Time, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      cancel();
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const cancel = time.after(ms, end);
-    signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
-  });
-}
-
 /** Waits; less when one of the signals is aborted first. Never rejects. */
 export function elapsed(time: Time, ms: number, ...signals: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve) => {
@@ -41,4 +28,15 @@ export function elapsed(time: Time, ms: number, ...signals: readonly AbortSignal
     for (const signal of signals) signal.addEventListener('abort', end, { once: true });
     if (signals.some((signal) => signal.aborted)) end();
   });
+}
+
+/** Waits; less when a ring of the bell finds it over. The end rings the bell, too. Never rejects. */
+export async function unlessOver(time: Time, ms: number, bell: Bell, isOver: () => boolean): Promise<void> {
+  let passed = false;
+  const cancel = time.after(ms, () => {
+    passed = true;
+    bell.ring();
+  });
+  while (!passed && !isOver()) await bell.next();
+  cancel();
 }

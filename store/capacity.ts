@@ -2,10 +2,10 @@
 // may go. The book of what is used is shared by all workers and may be lost at any time; the store is the truth.
 import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { type ChunkRef, chunkKey, parseChunkKey } from '../core/chunk.ts';
+import { type ChunkRef, chunkKey, isChunkKey, parseChunkKey } from '../core/chunk.ts';
 import { type Clock, pause } from '../core/clock.ts';
 import { EvokeError } from '../core/errors.ts';
-import type { UsageBook, UsageEntry } from '../core/usage-book.ts';
+import { reservationMs, type UsageBook, type UsageEntry } from '../core/usage-book.ts';
 import type { Chunks } from './chunks.ts';
 import type { Evictor } from './eviction.ts';
 
@@ -35,14 +35,19 @@ const looksMax = 64;
 /** Between two looks while others' promises take the room, and altogether: longer than chunks take to be made. */
 const waitMs = 250;
 const waitMsMax = 10_000;
-/** How long a chunk that may not go is not asked about again. */
+/** A process that lives keeps its promises, however long a chunk takes: renewed twice before they would lapse. */
+const renewMs = reservationMs / 3;
+/** How long a chunk that may not go is not asked about again, unless the refusal says how long. */
 const keptMs = 60_000;
 const keptMax = 20_000;
 
 export class Capacity {
   readonly #parts: CapacityParts;
-  /** Chunks found to be pinned or fossils, with the time. */
+  /** Chunks found to be pinned, held or fossils, with the time until which they are passed over. */
   readonly #kept = new LRUCache<string, number>({ max: keptMax });
+  /** Reservations that were given and not ended. */
+  readonly #open = new Set<string>();
+  #renewal: NodeJS.Timeout | undefined;
   /** One looks for room at a time: several at once would evict several times what is needed. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -79,7 +84,7 @@ export class Capacity {
     }
     throw new EvokeError('STORE_UNAVAILABLE', {
       detail: 'The store is full and nothing may be evicted.',
-      hint: 'Evict or unpin datasets, cancel batches that hold chunks, or raise EVOKE_CAPACITY_BYTES.',
+      hint: 'Evict or unpin datasets, cancel batches that hold chunks, await event ranges that are held, or raise EVOKE_CAPACITY_BYTES.',
     });
   }
 
@@ -90,17 +95,38 @@ export class Capacity {
   #reservation(id: string): Reservation {
     const { book } = this.#parts;
     let open = true;
+    // From then on nothing is made with it: where the book cannot be told, it lapses.
+    const letGo = () => this.#letGo(id);
+    this.#keep(id);
     return {
       async settle(chunk, bytes) {
+        letGo();
         await book.settle(id, chunkKey(chunk), bytes);
         open = false;
       },
       async release() {
         if (!open) return;
         open = false;
+        letGo();
         await book.release(id);
       },
     };
+  }
+
+  /** Renews the reservation from time to time. */
+  #keep(id: string): void {
+    this.#open.add(id);
+    this.#renewal ??= setInterval(() => {
+      // Without Redis nobody reserves, either; what lapses meanwhile goes over the capacity for once.
+      this.#parts.book.renew([...this.#open]).catch(() => undefined);
+    }, renewMs).unref();
+  }
+
+  #letGo(id: string): void {
+    this.#open.delete(id);
+    if (this.#open.size > 0) return;
+    clearInterval(this.#renewal);
+    this.#renewal = undefined;
   }
 
   /** First start, or the book was lost. */
@@ -121,7 +147,8 @@ export class Capacity {
         if (missing <= 0) break;
         // Before the try: a chunk whose eviction fails is passed over next time, so that others are reached.
         passedOver.push(key);
-        if (this.#isKept(key)) continue;
+        // What is no chunk's is somebody else's writing: housekeeping takes it out.
+        if (this.#isKept(key) || !isChunkKey(key)) continue;
         const outcome = await this.#evict(key);
         if (outcome === 'kept') continue;
         passedOver.pop();
@@ -153,8 +180,8 @@ export class Capacity {
   }
 
   #isKept(key: string): boolean {
-    const keptAt = this.#kept.get(key);
-    return keptAt !== undefined && this.#parts.clock.now() - keptAt < keptMs;
+    const untilMs = this.#kept.get(key);
+    return untilMs !== undefined && this.#parts.clock.now() < untilMs;
   }
 
   /** The bytes freed; undefined when the chunk was gone already, for example taken by another worker. */
@@ -164,7 +191,8 @@ export class Capacity {
       return await evictor.evict(parseChunkKey(key));
     } catch (error) {
       if (!(error instanceof EvokeError) || (error.code !== 'PINNED' && error.code !== 'FOSSIL')) throw error;
-      this.#kept.set(key, clock.now());
+      const { retryAfterSeconds } = error.details;
+      this.#kept.set(key, clock.now() + (retryAfterSeconds === undefined ? keptMs : retryAfterSeconds * 1000));
       return 'kept';
     }
   }

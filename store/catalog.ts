@@ -16,6 +16,7 @@ import { EvokeError } from '../core/errors.ts';
 import { Fresh } from '../core/fresh.ts';
 import { isOnGrid } from './chunks.ts';
 import { DerivationIndex } from './derivation-index.ts';
+import { FileIndex, type ScopeFiles } from './file-index.ts';
 import { Patience } from './patience.ts';
 import { datasetRecord, passOverDamaged, pinRecord, readRecord, storeRecord, writeRecord } from './records.ts';
 import { listLimitMax, type Store } from './store.ts';
@@ -39,6 +40,7 @@ export class Catalog {
   readonly #lastRetired = new LRUCache<string, boolean>({ max: rememberedMax });
   readonly #pins: Fresh<{ readonly pin: Pin | undefined }>;
   readonly #index: DerivationIndex;
+  readonly #files: FileIndex;
   #identity: string | undefined;
 
   constructor(store: Store, clock: Clock) {
@@ -48,6 +50,7 @@ export class Catalog {
     this.#retired = new Fresh(async (path) => (await store.head(`retired/${path}`)) !== undefined, bounds);
     this.#pins = new Fresh(async (path) => ({ pin: await this.#readPin(path) }), bounds);
     this.#index = new DerivationIndex({ names: () => this.#allNames(), find: (name) => this.find(name), clock });
+    this.#files = new FileIndex({ names: (scope) => this.#namesIn(scope), find: (name) => this.find(name), clock });
   }
 
   /**
@@ -56,15 +59,20 @@ export class Catalog {
    */
   async identity(): Promise<string> {
     if (this.#identity !== undefined) return this.#identity;
-    const create = () => writeRecord(this.#store, 'store.json', { id: randomUUID() }, { ifAbsent: true });
+    const read = () => readRecord(this.#store, 'store.json', storeRecord);
+    // On a full disk, what is stored is served all the same: only a store without an id needs to be written to.
+    const created = await this.#createIdentity().catch(async (error: unknown) => {
+      if ((await read()) === undefined) throw error;
+      return false;
+    });
     // Imitations of S3 overwrite what should stay: two processes would each believe that they declared a dataset.
-    if ((await create()) && (await create())) {
+    if (created && (await this.#createIdentity())) {
       throw new EvokeError('STORE_UNAVAILABLE', {
         detail: 'The store overwrites an object that a conditional put has to leave.',
         hint: 'It has to know If-None-Match: use another server, or a newer version of this one.',
       });
     }
-    const record = await readRecord(this.#store, 'store.json', storeRecord);
+    const record = await read();
     if (record === undefined) throw vanished('store.json');
     this.#identity = record.id;
     return record.id;
@@ -73,7 +81,10 @@ export class Catalog {
   /** Writes a dataset down for ever. The record of a name that is taken comes back as it is stored, `created` false. */
   async declare(dataset: Dataset): Promise<{ dataset: Dataset; created: boolean }> {
     const created = await writeRecord(this.#store, datasetName(dataset), dataset, { ifAbsent: true });
-    if (created) this.#index.add(dataset);
+    if (created) {
+      this.#index.add(dataset);
+      this.#files.add(dataset);
+    }
     const stored = await this.find(dataset);
     if (stored === undefined) throw vanished(datasetName(dataset));
     return { dataset: stored, created };
@@ -168,6 +179,11 @@ export class Catalog {
     return this.#index.find(derivation, batchEvents);
   }
 
+  /** Which datasets of a scope have which files; at most two seconds behind. @throws EvokeError STORE_UNAVAILABLE */
+  filesOf(scope: string): Promise<ScopeFiles> {
+    return this.#files.of(scope);
+  }
+
   /** Whether any dataset that has this chunk is pinned. Asks the store every time: the answer decides over bytes. */
   async isPinned(chunk: ChunkRef): Promise<boolean> {
     for (const dataset of await this.datasetsSharing(chunk.derivation, chunk.batchEvents)) {
@@ -179,6 +195,11 @@ export class Catalog {
   /** Whether a dataset is pinned, asked of the store. */
   async isPinnedNow(name: DatasetName): Promise<boolean> {
     return this.#unexpired(await this.#readPin(pathOf(name))) !== undefined;
+  }
+
+  /** Returns whether it had none. */
+  #createIdentity(): Promise<boolean> {
+    return writeRecord(this.#store, 'store.json', { id: randomUUID() }, { ifAbsent: true });
   }
 
   #readPin(path: string): Promise<Pin | undefined> {
@@ -193,12 +214,16 @@ export class Catalog {
     yield* this.#pages(listLimitMax);
   }
 
+  async *#namesIn(scope: string): AsyncGenerator<DatasetName[]> {
+    if (isNamePart(scope)) yield* this.#pages(listLimitMax, undefined, `${datasetsPrefix}${scope}/`);
+  }
+
   /** Names of datasets in the order of `list`; what else lies in that folder is passed over. */
-  async *#pages(limit: number, after?: string): AsyncGenerator<DatasetName[]> {
+  async *#pages(limit: number, after?: string, prefix = datasetsPrefix): AsyncGenerator<DatasetName[]> {
     if (limit < 1) return;
     let last = after;
     for (;;) {
-      const page = await this.#store.list(datasetsPrefix, last === undefined ? { limit } : { limit, after: last });
+      const page = await this.#store.list(prefix, last === undefined ? { limit } : { limit, after: last });
       yield page.flatMap((info) => nameOfObject(info.name) ?? []);
       last = page.at(-1)?.name;
       if (page.length < limit) return;

@@ -5,12 +5,16 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { type Dataset, formatDatasetName } from '../core/dataset.ts';
 import { EvokeError } from '../core/errors.ts';
 import type { EventRange } from '../core/event-range.ts';
+import type { HoldBook } from '../core/hold-book.ts';
 import { type EvictionCause, type LedgerSink, noLedger } from '../core/ledger.ts';
 import type { UsageBook } from '../core/usage-book.ts';
 import type { BatchHolds } from './batch-holds.ts';
 import type { Catalog } from './catalog.ts';
 import { type Chunks, isOnGrid } from './chunks.ts';
 import { tellGone } from './gone.ts';
+
+/** What is held for event ranges may be delivered at any moment. */
+const rangesHeldSeconds = 2;
 
 export interface EvictorParts {
   readonly chunks: Chunks;
@@ -21,6 +25,8 @@ export interface EvictorParts {
   readonly book: Pick<UsageBook, 'mark' | 'forget'>;
   /** What batches hold is not evicted for room; a person may evict it. */
   readonly holds?: Pick<BatchHolds, 'isHeld'>;
+  /** The same for event ranges that were asked for and not delivered. While the book cannot be read, nothing is held. */
+  readonly rangeHolds?: Pick<HoldBook, 'isHeld'>;
   /** Told when a chunk's digest differs from the one recorded for the same writer. */
   readonly onDifferent?: (chunk: ChunkRef) => void;
   /** Told of every chunk that this evictor took away. */
@@ -97,7 +103,14 @@ export class Evictor {
   }
 
   async #checkNotHeld(chunk: ChunkRef): Promise<void> {
-    const { catalog, holds } = this.#parts;
+    const { catalog, holds, rangeHolds } = this.#parts;
+    if (await rangeHolds?.isHeld(chunkKey(chunk)).catch(() => false)) {
+      throw new EvokeError('PINNED', {
+        detail: `Chunk ${chunkKey(chunk)} is held for event ranges that were asked for and not delivered.`,
+        hint: 'Wait until they are delivered or EVOKE_HOLD_SECONDS have passed.',
+        retryAfterSeconds: rangesHeldSeconds,
+      });
+    }
     if (holds === undefined) return;
     for (const dataset of await catalog.datasetsSharing(chunk.derivation, chunk.batchEvents)) {
       if (!isOnGrid(chunk.range, dataset) || !(await holds.isHeld(dataset, chunk.range))) continue;
@@ -139,7 +152,7 @@ function pinned(what: string): EvokeError {
 
 function fossil(what: string): EvokeError {
   return new EvokeError('FOSSIL', {
-    detail: `${what} cannot be made again: no generator of this service makes the same bits.`,
-    hint: 'A build that carries the generator and version of its derivation may evict it.',
+    detail: `${what} cannot be made again: this service lacks a generator that makes the same bits.`,
+    hint: 'A build that carries the generator and version of its derivation, and of those of its inputs, may evict it.',
   });
 }

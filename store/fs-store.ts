@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join, relative, resolve } from 'node:path';
 import { LRUCache } from 'lru-cache';
+import { firstThat } from '../core/bisect.ts';
 import { systemCode } from '../core/errors.ts';
 import { type FileInfo, type FileLayer, nodeFiles } from './file-layer.ts';
 import { checkName, checkPrefix, isSegment, nameBytesMax } from './names.ts';
@@ -257,7 +258,7 @@ export class FsStore implements StoreBackend {
   async *#names(prefix: string, after: string): AsyncGenerator<{ name: string; listing: Listing }> {
     const listing = await this.#listing(prefix, after);
     const { entries } = listing;
-    const next = lowerBound(entries, (entry) => prefix + entry > after);
+    const next = firstThat(entries, (entry) => prefix + entry > after);
     // Only the entry just before can be a folder that `after` lies in.
     for (let i = Math.max(0, next - 1); i < entries.length; i++) {
       const entry = entries[i] as string;
@@ -313,18 +314,6 @@ export class FsStore implements StoreBackend {
 interface Listing {
   readonly prefix: string;
   readonly entries: readonly string[];
-}
-
-/** The first index whose entry passes; the entries that pass are the last ones. */
-function lowerBound(entries: readonly string[], passes: (entry: string) => boolean): number {
-  let low = 0;
-  let high = entries.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (passes(entries[middle] as string)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 function temporaryName(path: string): string {

@@ -20,10 +20,9 @@ interface Gone {
  * could, and from now on nobody knows.
  */
 export function tellGone(ledger: LedgerSink, chunk: ChunkRef, gone: Gone & { readonly provenance: Provenance }): void {
-  const { generation, put } = makingOf(chunk, gone.bytes, gone.provenance);
+  const { remakes, generation, put } = makingOf(chunk, gone.bytes, gone.provenance);
   if (gone.atMs - generation.atMs < youngMs) {
-    ledger.record(generation);
-    ledger.record(put);
+    for (const entry of [...remakes, generation, put]) ledger.record(entry);
   }
   ledger.record(evictionOf(chunk, gone));
 }

@@ -1,9 +1,6 @@
 // The usage book of one process: for tests, and the measure for the shared one.
 import { type Clock, systemClock } from '../core/clock.ts';
-import type { UsageBook, UsageEntry } from '../core/usage-book.ts';
-
-/** Longer than making and writing any chunk takes; a dead worker's promise stands in nobody's way for longer than this. */
-const reservationMs = 10 * 60_000;
+import { reservationMs, type UsageBook, type UsageEntry } from '../core/usage-book.ts';
 
 export class MemoryUsageBook implements UsageBook {
   readonly #clock: Clock;
@@ -33,6 +30,16 @@ export class MemoryUsageBook implements UsageBook {
 
   async release(id: string): Promise<void> {
     this.#reservations.delete(id);
+  }
+
+  async renew(ids: readonly string[]): Promise<void> {
+    const now = this.#clock.now();
+    for (const id of ids) {
+      const reservation = this.#reservations.get(id);
+      if (reservation !== undefined && reservation.until > now) {
+        this.#reservations.set(id, { ...reservation, until: now + reservationMs });
+      }
+    }
   }
 
   async oldest(count: number): Promise<{ key: string }[]> {

@@ -9,6 +9,9 @@ import { EvokeError } from '../core/errors.ts';
 import type { Store } from './store.ts';
 import { damagedRecord } from './unavailable.ts';
 
+/** Records are small: what is larger is none, and is not taken apart. */
+export const recordBytesMax = 16 * 1024 * 1024;
+
 const hexId = z.string().regex(/^[0-9a-f]{64}$/);
 const namePart = z.string().refine(isNamePart);
 const time = z.iso.datetime();
@@ -24,30 +27,54 @@ const column = z.looseObject({
 
 // Fields that a later version adds are let through everywhere.
 
+const derivation = z.looseObject({
+  generator: z.string(),
+  version: z.string(),
+  parameters: z.record(z.string(), z.json()),
+  seed: z.int().min(0),
+  input: z.exactOptional(hexId),
+});
+
+const grid = { events: count, chunkEvents: count, batchEvents: count };
+
+const ownId = {
+  path: ['derivationId'],
+  message: 'is not the id of the derivation',
+};
+
+const fullName = z.string().refine((text) => {
+  const parts = text.split(':');
+  return parts.length === 2 && parts.every(isNamePart);
+});
+
+const inputLink = z
+  .looseObject({ dataset: fullName, derivation, derivationId: hexId, ...grid })
+  .refine((link) => derivationId(link.derivation) === link.derivationId, ownId);
+
 /** A dataset, with the id that its derivation really has: a record that contradicts itself is damaged. */
 export const datasetRecord: z.ZodType<Dataset> = z
   .looseObject({
     scope: namePart,
     name: namePart,
-    derivation: z.looseObject({
-      generator: z.string(),
-      version: z.string(),
-      parameters: z.record(z.string(), z.json()),
-      seed: z.int().min(0),
-      input: z.exactOptional(hexId),
-    }),
+    derivation,
     derivationId: hexId,
     columns: z.array(column).min(1),
     reproducibility: z.enum(['exact', 'platform', 'statistical']),
-    events: count,
-    chunkEvents: count,
-    batchEvents: count,
+    ...grid,
+    inputs: z.exactOptional(z.array(inputLink).min(1)),
+    files: z.exactOptional(z.looseObject({ eventsPerFile: count, lfn: z.string() })),
     declaredAt: time,
   })
-  .refine((dataset) => derivationId(dataset.derivation) === dataset.derivationId, {
-    path: ['derivationId'],
-    message: 'is not the id of the derivation',
+  .refine((dataset) => derivationId(dataset.derivation) === dataset.derivationId, ownId)
+  .refine(isLinked, { path: ['inputs'], message: 'are not what the derivation is derived from' });
+
+/** Each derivation names the next one, and has no more events than that. */
+function isLinked({ inputs = [], ...own }: Pick<Dataset, 'derivation' | 'events' | 'inputs'>): boolean {
+  return [own, ...inputs].every(({ derivation, events }, i) => {
+    const next = inputs[i];
+    return derivation.input === next?.derivationId && (next === undefined || events <= next.events);
   });
+}
 
 export const pinRecord: z.ZodType<Pin> = z.looseObject({
   scope: namePart,
@@ -106,26 +133,36 @@ export const progressRecord: z.ZodType<BatchProgress> = z.looseObject({
 export async function readRecord<T>(store: Store, name: string, record: z.ZodType<T>): Promise<T | undefined> {
   const bytes = await store.get(name);
   if (bytes === undefined) return undefined;
-  let value: unknown;
+  if (bytes.length > recordBytesMax) throw damagedRecord(name, `it has more than ${recordBytesMax} bytes`);
   try {
-    value = JSON.parse(bytes.toString('utf8'));
+    const { success, data, error } = record.safeParse(JSON.parse(bytes.toString('utf8')));
+    if (success) return data;
+    const [issue] = error.issues;
+    throw new Error(`/${issue?.path.join('/') ?? ''}: ${issue?.message ?? 'not a record'}`);
   } catch (error) {
+    // Also of what is nested deeper than anybody can follow.
     throw damagedRecord(name, error);
   }
-  const { success, data, error } = record.safeParse(value);
-  if (success) return data;
-  const [issue] = error.issues;
-  throw damagedRecord(name, `/${issue?.path.join('/') ?? ''}: ${issue?.message ?? 'not a record'}`);
 }
 
-/** Returns whether the record is stored: with `ifAbsent`, one that is there already stays. */
-export function writeRecord(
+/**
+ * Returns whether the record is stored: with `ifAbsent`, one that is there already stays.
+ * @throws EvokeError STORE_UNAVAILABLE; BODY_TOO_LARGE for what could not be read again
+ */
+export async function writeRecord(
   store: Store,
   name: string,
   value: object,
   options?: { ifAbsent?: boolean },
 ): Promise<boolean> {
-  return store.put(name, [Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`)], options);
+  const bytes = Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`);
+  if (bytes.length > recordBytesMax) {
+    throw new EvokeError('BODY_TOO_LARGE', {
+      detail: `What is kept of this takes ${bytes.length} bytes; a record has at most ${recordBytesMax}.`,
+      bytesMax: recordBytesMax,
+    });
+  }
+  return store.put(name, [bytes], options);
 }
 
 /** For a `catch`: one damaged record must not hide the others. A failure of the store stays one. */

@@ -37,7 +37,9 @@ export function unavailable(error: unknown, doing: 'read' | 'write' | 'delete' |
 
 /** A record of the store that does not read as one. What is wrong becomes one sentence on one line, whatever it quotes. */
 export function damagedRecord(name: string, error: unknown): EvokeError {
-  const problem = messageOf(error).replace(/\s+/g, ' ').replace(/\.?$/, '.');
+  // The parser's own words quote what it met, and a link may lead to what is none of the store's.
+  const words = error instanceof SyntaxError ? 'it is not JSON' : messageOf(error);
+  const problem = words.replace(/\s+/g, ' ').replace(/\.?$/, '.');
   return new EvokeError('STORE_UNAVAILABLE', {
     detail: `The record ${name} is damaged: ${problem}`,
     hint: 'Records are written once, whole: restore the file from a copy, or remove it if nothing needs it.',

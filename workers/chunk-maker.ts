@@ -2,12 +2,13 @@
 // it, and afterwards writes its digest down. Knows the store and the threads, and nothing of the queue.
 import { type ChunkRef, chunkKey } from '../core/chunk.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
-import { derivationId } from '../core/derivation.ts';
+import { derivationsOf } from '../core/dataset.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
 import { eventsIn } from '../core/event-range.ts';
 import { type LedgerSink, noLedger, type WasteCause } from '../core/ledger.ts';
 import type { Log } from '../core/log.ts';
-import type { Origin } from '../core/provenance.ts';
+import { cpuMicrosOf, type Origin } from '../core/provenance.ts';
+import type { UsageBook } from '../core/usage-book.ts';
 import { arrowWriter } from '../formats/arrow-writer.ts';
 import type { GeneratorRegistry } from '../generators/registry.ts';
 import type { ChunkDone, ChunkJob } from '../queue/job.ts';
@@ -15,8 +16,10 @@ import { shareOfBatches } from '../store/capacity.ts';
 import type { Chunks } from '../store/chunks.ts';
 import { Account } from './accounts.ts';
 import type { WorkerCounters } from './counters.ts';
+import { type InputRead, readInputs } from './input-reader.ts';
+import { checkOrder } from './order-check.ts';
 import type { ThreadPool } from './pool.ts';
-import type { ChunkMade, Spent } from './task.ts';
+import type { ChunkMade, InputTask, Spent } from './task.ts';
 
 /** A task is ended by force when it takes longer than this and twenty times what its generator says together. */
 const wallMsFree = 60_000;
@@ -43,8 +46,10 @@ export class Cancelled extends Error {}
 export interface ChunkMakerParts {
   readonly pool: Pick<ThreadPool, 'run'>;
   readonly registry: GeneratorRegistry;
-  readonly chunks: Pick<Chunks, 'head' | 'put' | 'trailer' | 'recordDigest'>;
+  readonly chunks: Pick<Chunks, 'head' | 'get' | 'put' | 'trailer' | 'recordDigest'>;
   readonly room: Room;
+  /** Told when a stored chunk is read as an input. */
+  readonly book?: Pick<UsageBook, 'touch'>;
   /** Told of every chunk made and stored, and of all work that came to nothing. */
   readonly ledger?: LedgerSink;
   readonly clock?: Clock;
@@ -84,8 +89,9 @@ export class ChunkMaker {
       Math.ceil(cost.rawBytes) + framingBytes,
       log,
       async () => {
+        const inputs = await this.#read(order, cost.linkSeconds, account, log);
         const wallMs = Math.min(wallMsFree + wallPerEstimate * cost.cpuSeconds * 1000, wallMsMax);
-        const made = await this.#make(order, attempt, wallMs, account);
+        const made = await this.#make(order, inputs, attempt, wallMs, account);
         const kept = await this.#store(chunk, made, account);
         forget(made);
         return { made, ...kept };
@@ -93,8 +99,9 @@ export class ChunkMaker {
     );
     this.#later(() => this.#recordDigest(chunk, made.digest, log));
     if (!isOurs) return { key, bytes, cpuSeconds: 0, generated: false, workMs: workMs() };
-    log.debug({ bytes, cpuSeconds: made.cpuSeconds, workMs: workMs() }, 'a chunk was made');
-    return { key, bytes, cpuSeconds: made.cpuSeconds, generated: true, workMs: workMs() };
+    const cpuSeconds = cpuMicrosOf(made) / 1e6;
+    log.debug({ bytes, cpuSeconds, workMs: workMs() }, 'a chunk was made');
+    return { key, bytes, cpuSeconds, generated: true, workMs: workMs() };
   }
 
   /** Resolves when nothing is left to be done after the answers. */
@@ -102,12 +109,23 @@ export class ChunkMaker {
     await Promise.all(this.#afterwards);
   }
 
-  /** Of the whole chunk. @throws EvokeError GENERATOR_NOT_REGISTERED */
-  #costOf({ derivation, chunk }: ChunkJob): { cpuSeconds: number; rawBytes: number } {
-    const generator = this.#parts.registry.get(derivation.generator, derivation.version);
-    const { cpuSeconds, rawBytes } = generator.cost(derivation.parameters);
+  /**
+   * Of the whole chunk, with all that it is derived from; `linkSeconds` of an event of each link.
+   * @throws EvokeError GENERATOR_NOT_REGISTERED
+   */
+  #costOf({ key, chunk, ...chain }: ChunkJob): {
+    cpuSeconds: number;
+    rawBytes: number;
+    linkSeconds: readonly number[];
+  } {
+    const { registry } = this.#parts;
+    for (const { generator, version, input } of derivationsOf(chain)) {
+      if (registry.get(generator, version).input === 'none' || input !== undefined) continue;
+      throw new EvokeError('INTERNAL', { detail: `The order for ${key} has no input for ${generator}.` });
+    }
+    const { cpuSeconds = 0, rawBytes = 0, links: linkSeconds = [] } = registry.costOf(chain) ?? {};
     const events = eventsIn(chunk.range);
-    return { cpuSeconds: cpuSeconds * events, rawBytes: rawBytes * events };
+    return { cpuSeconds: cpuSeconds * events, rawBytes: rawBytes * events, linkSeconds };
   }
 
   /** The work stores the chunk; its room is released when it fails. */
@@ -134,16 +152,31 @@ export class ChunkMaker {
     return done;
   }
 
+  /** Stored chunks of the order's inputs, where that takes less than making their events again. */
+  async #read(
+    order: ChunkJob,
+    linkSeconds: readonly number[],
+    account: Account,
+    log: Log,
+  ): Promise<readonly InputTask[]> {
+    if (order.inputs === undefined) return [];
+    const { inputs, reads } = await readInputs(this.#parts.chunks, order, linkSeconds, log);
+    for (const read of reads) account.read(read);
+    this.#later(() => this.#tellUse(reads, log));
+    return inputs;
+  }
+
   async #make(
     { derivation, chunk, requestId, dataset, batch }: ChunkJob,
+    inputs: readonly InputTask[],
     attempt: number,
     wallMs: number,
     account: Account,
   ): Promise<ChunkMade> {
     const { pool, counters, code, identity } = this.#parts;
     const origin = { code, worker: identity, attempt, requestId, dataset, ...(batch === undefined ? {} : { batch }) };
-    const result = await pool.run({ derivation, chunk, origin }, wallMs);
-    counters.cpuSeconds += result.cpuSeconds;
+    const result = await pool.run({ derivation, chunk, ...(inputs.length > 0 ? { inputs } : {}), origin }, wallMs);
+    counters.spent(result);
     if (result.state === 'made') return result;
     const { state, detail, event } = result;
     this.#waste(result, state, account);
@@ -161,7 +194,7 @@ export class ChunkMaker {
       isOurs = (await chunks.put(chunk, made.sealed, { ifAbsent: true })) || (await this.#isStored(chunk, made));
     } catch (error) {
       if (!(await this.#isStored(chunk, made))) {
-        counters.wastedCpuSeconds += made.cpuSeconds;
+        counters.wasted(made);
         account.unstored(made);
         throw error;
       }
@@ -186,7 +219,7 @@ export class ChunkMaker {
   }
 
   #waste(spent: Spent, cause: Exclude<WasteCause, 'unstored'>, account: Account): void {
-    this.#parts.counters.wastedCpuSeconds += spent.cpuSeconds;
+    this.#parts.counters.wasted(spent);
     account.wasted(spent, cause);
   }
 
@@ -195,6 +228,17 @@ export class ChunkMaker {
     const doing = new Promise<void>((resolve) => setImmediate(() => work().then(resolve)));
     this.#afterwards.add(doing);
     void doing.then(() => this.#afterwards.delete(doing));
+  }
+
+  /** What is not told costs the chunks their place in the order of eviction, and nothing else. */
+  async #tellUse(reads: readonly InputRead[], log: Log): Promise<void> {
+    const { book, clock = systemClock } = this.#parts;
+    const usedAtMs = clock.now();
+    const entries = reads.map(({ chunk }) => ({ key: chunkKey(chunk), usedAtMs }));
+    if (entries.length === 0) return;
+    await book?.touch(entries).catch((problem: unknown) => {
+      log.debug({ chunks: entries.length, error: messageOf(problem) }, 'the use of inputs went untold');
+    });
   }
 
   async #recordDigest(chunk: ChunkRef, digest: string, log: Log): Promise<void> {
@@ -207,12 +251,6 @@ export class ChunkMaker {
       log.warn({ error: messageOf(error) }, 'the digest of a chunk could not be recorded');
     }
   }
-}
-
-/** Bytes under a wrong name would be worse than no bytes. */
-function checkOrder({ key, chunk, derivation }: ChunkJob): void {
-  if (chunkKey(chunk) === key && derivationId(derivation) === chunk.derivation) return;
-  throw new EvokeError('INTERNAL', { detail: `The order for ${key} describes another chunk.` });
 }
 
 /**

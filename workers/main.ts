@@ -10,6 +10,7 @@ import { serviceVersion, stopSignal } from '../core/process.ts';
 import { ledgerBeat } from '../costs/ledger/beat.ts';
 import { Ledger } from '../costs/ledger/ledger.ts';
 import { builtInGenerators, type GeneratorRegistry } from '../generators/registry.ts';
+import { RedisHoldBook } from '../queue/hold-book.ts';
 import { Processes } from '../queue/processes.ts';
 import { RedisUsageBook } from '../queue/usage-book.ts';
 import { BatchHolds } from '../store/batch-holds.ts';
@@ -131,13 +132,14 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
   const chunks = new Chunks(store);
   const catalog = new Catalog(store, clock);
   const book = new RedisUsageBook({ url: redisUrl, prefix, log });
+  const rangeHolds = new RedisHoldBook({ url: redisUrl, prefix, log });
   const evictor = new Evictor({
     chunks,
     catalog,
-    canRemake: ({ derivation }) =>
-      carried.registry.find(derivation.generator, derivation.version)?.reproducibility === 'exact',
+    canRemake: (dataset) => carried.registry.canRemake(dataset),
     book,
     holds: new BatchHolds(new Batches(store, clock), clock),
+    rangeHolds,
     onDifferent: (chunk) => log.error({ chunk }, 'a chunk differs from the one recorded for the same writer'),
     ledger,
   });
@@ -151,6 +153,7 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
     registry: carried.registry,
     generators: carried.url,
     chunks,
+    book,
     room: new Capacity({ book, chunks, evictor: counting(evictor, counters), capacityBytes, clock }),
     counters,
     ledger,
@@ -162,6 +165,7 @@ async function wire(config: Config, carried: CarriedGenerators, log: Log) {
   };
   const close = async () => {
     book.close();
+    rangeHolds.close();
     await ledger.close();
     await store.close().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the store did not close'));
   };

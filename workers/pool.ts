@@ -2,6 +2,7 @@
 // own task along; a task can be asked to stop, and is ended by force when it takes far too long.
 import { Piscina } from 'piscina';
 import { EvokeError, messageOf } from '../core/errors.ts';
+import { spentOf, wallSecondsOf } from './spent.ts';
 import type { ChunkNotMade, ChunkTask, ChunkTaskResult, ThreadSetup } from './task.ts';
 import { TaskWatch } from './watch.ts';
 
@@ -61,11 +62,11 @@ export class ThreadPool {
    */
   async run(order: Omit<ChunkTask, 'watch'>, wallMsMax: number): Promise<ChunkTaskResult> {
     if (this.#running.size >= this.#tasksMax) throw new EvokeError('OVERLOADED', { detail: 'All threads are busy.' });
-    const watch = new TaskWatch();
+    const watch = TaskWatch.for(order.inputs?.length ?? 0);
     this.#running.add(watch);
     try {
       await this.#thread();
-      return this.#closed ? this.#notMade(watch, 0, '') : await this.#runNow(order, watch, wallMsMax);
+      return this.#closed ? this.#notMade(order, watch, 0, '') : await this.#runNow(order, watch, wallMsMax);
     } finally {
       this.#passOn();
       this.#running.delete(watch);
@@ -91,17 +92,21 @@ export class ThreadPool {
       return await this.#piscina.run({ ...order, watch: watch.memory }, { signal: force.signal });
     } catch (error) {
       const why = force.signal.aborted ? `It took longer than ${Math.round(wallMsMax / 1000)} s.` : messageOf(error);
-      return this.#notMade(watch, (performance.now() - begun) / 1000, why);
+      return this.#notMade(order, watch, (performance.now() - begun) / 1000, why);
     } finally {
       clearTimeout(overdue);
     }
   }
 
   /** Of a task whose thread says nothing any more. */
-  #notMade({ cpuSeconds }: TaskWatch, wallSeconds: number, why: string): ChunkNotMade {
+  #notMade({ inputs }: Omit<ChunkTask, 'watch'>, watch: TaskWatch, wallSeconds: number, why: string): ChunkNotMade {
+    const spent = spentOf(watch, inputs);
+    // Of its last record batch nobody knows which link it was spent on.
+    const unknown = Math.max(0, wallSeconds - wallSecondsOf(spent));
+    const all = { ...spent, wallSeconds: spent.wallSeconds + unknown };
     return this.#closed
-      ? { state: 'cancelled', detail: 'The threads have been ended.', cpuSeconds, wallSeconds }
-      : { state: 'crashed', detail: why, cpuSeconds, wallSeconds };
+      ? { state: 'cancelled', detail: 'The threads have been ended.', ...all }
+      : { state: 'crashed', detail: why, ...all };
   }
 
   async #thread(): Promise<void> {

@@ -1,7 +1,8 @@
 // What crosses the boundary between a worker's main thread and its generating threads: plain types, read by both sides.
 import type { ChunkRef } from '../core/chunk.ts';
+import type { InputLink } from '../core/dataset.ts';
 import type { Derivation } from '../core/derivation.ts';
-import type { Origin } from '../core/provenance.ts';
+import type { InputUse, Origin } from '../core/provenance.ts';
 
 /** What a generating thread is started with. */
 export interface ThreadSetup {
@@ -12,17 +13,33 @@ export interface ThreadSetup {
 export interface ChunkTask {
   readonly derivation: Derivation;
   readonly chunk: ChunkRef;
+  /** What it is derived from, the nearest first. */
+  readonly inputs?: readonly InputTask[];
   /** Goes into the provenance. */
   readonly origin: Origin;
   /** Memory of the task's watch (workers/watch.ts): looked at between record batches. */
   readonly watch: SharedArrayBuffer;
 }
 
+/** An input, with those of its chunks that are read; what else is needed of it the thread makes. */
+export interface InputTask extends InputLink {
+  /** In the order of their events, none of which two have. */
+  readonly stored: readonly StoredStream[];
+}
+
+export interface StoredStream {
+  readonly chunk: ChunkRef;
+  /** Its Arrow stream, verified. */
+  readonly stream: Uint8Array;
+}
+
 /** What a task took on its thread. */
 export interface Spent {
-  /** CPU of the thread, generating and encoding. */
+  /** CPU of the thread, generating and encoding; without what remaking its inputs took. */
   readonly cpuSeconds: number;
   readonly wallSeconds: number;
+  /** The nearest first; absent where it reads nothing. */
+  readonly inputs?: readonly InputUse[];
 }
 
 export type ChunkTaskResult = ChunkMade | ChunkNotMade;

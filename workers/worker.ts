@@ -4,7 +4,7 @@ import { DelayedError, type Job, UnrecoverableError, Worker } from 'bullmq';
 import { EvokeError } from '../core/errors.ts';
 import { type Log, Sparing } from '../core/log.ts';
 import { endsWithin, goodbyeMsMax, ignoreLateErrors, patientOptions } from '../queue/connection.ts';
-import { type ChunkDone, type ChunkJob, failedReason } from '../queue/job.ts';
+import { type ChunkDone, type ChunkJob, failedReason, isChunkJob } from '../queue/job.ts';
 import { keyPrefix, queueName } from '../queue/names.ts';
 import { Cancelled, ChunkMaker, type ChunkMakerParts } from './chunk-maker.ts';
 import { WorkerCounters } from './counters.ts';
@@ -135,6 +135,8 @@ export class ChunkWorker {
   }
 
   async #answer(job: Job<ChunkJob, ChunkDone>, token: string | undefined): Promise<ChunkDone> {
+    // Others may write to this Redis: what is no order is not tried again and again.
+    if (!isChunkJob(job.data)) throw new UnrecoverableError('This is no order for a chunk.');
     const { key, requestId } = job.data;
     const attempt = job.attemptsMade + 1;
     const log = this.#parts.log.child({ key, jobId: job.id, requestId, attempt });

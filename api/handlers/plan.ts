@@ -22,9 +22,8 @@ export async function getPlan({ params }: Input<DatasetName & { range: string }>
 }
 
 async function explain(dataset: Dataset, range: EventRange, deps: ApiDeps, threads: number) {
-  const { generator, version, parameters } = dataset.derivation;
   const estimates: Estimates = {
-    eventCost: deps.registry.find(generator, version)?.cost(parameters),
+    eventCost: deps.registry.costOf(dataset),
     threads,
     prices: deps.prices,
   };

@@ -2,8 +2,15 @@
 // spread over processes and segments. Of one making that was told twice, the telling that comes first here counts.
 import type { LedgerEntry } from '../../core/ledger.ts';
 
-/** Within a millisecond: what made a chunk, that it was stored, its uses, its end. */
-const rank: Readonly<Record<LedgerEntry['kind'], number>> = { generation: 0, waste: 1, put: 2, access: 3, eviction: 4 };
+/** Within a millisecond: what made a chunk, what came to nothing, that it was stored, its uses, its end. */
+const rank: Readonly<Record<LedgerEntry['kind'], number>> = {
+  generation: 0,
+  remake: 1,
+  waste: 2,
+  put: 3,
+  access: 4,
+  eviction: 5,
+};
 
 /** Total: 0 only for entries that are equal in all they say. */
 export function compareEntries(a: LedgerEntry, b: LedgerEntry): number {
@@ -20,8 +27,12 @@ export function compareEntries(a: LedgerEntry, b: LedgerEntry): number {
   );
 }
 
-/** Both tell of the same generation, or of the same put: the chunk and the time name it. */
+/**
+ * Both tell of the same generation, or of the same put: the chunk and the time name it. Of one remaking of an input all tellings
+ * are equal, and nothing less than all they say names it: one request may make several chunks of the same events at a time.
+ */
 export function tellTheSame(a: LedgerEntry, b: LedgerEntry): boolean {
+  if (a.kind === 'remake') return compareEntries(a, b) === 0;
   return (
     (a.kind === 'generation' || a.kind === 'put') &&
     a.kind === b.kind &&
@@ -47,6 +58,8 @@ function details(entry: LedgerEntry): readonly (string | number)[] {
   switch (entry.kind) {
     case 'generation':
       return [entry.requestId, entry.batch, entry.attempt, entry.cpuMicros, entry.wallMicros, entry.bytes];
+    case 'remake':
+      return [entry.requestId, entry.batch, entry.attempt, entry.cpuMicros, entry.wallMicros];
     case 'waste':
       return [entry.requestId, entry.batch, entry.attempt, entry.cpuMicros, entry.wallMicros, entry.cause];
     case 'put':

@@ -44,6 +44,7 @@ export class EntryPacker {
     places[t + 4] = this.#place(origin.process);
     switch (entry.kind) {
       case 'generation':
+      case 'remake':
       case 'waste':
         numbers[n + 5] = entry.cpuMicros;
         numbers[n + 6] = entry.wallMicros;
@@ -51,7 +52,7 @@ export class EntryPacker {
         places[t + 5] = this.#place(entry.requestId);
         places[t + 6] = this.#place(entry.batch);
         if (entry.kind === 'generation') numbers[n + 8] = entry.bytes;
-        else places[t + 7] = this.#place(entry.cause);
+        else if (entry.kind === 'waste') places[t + 7] = this.#place(entry.cause);
         return;
       case 'access':
         numbers[n + 5] = entry.events;
@@ -119,6 +120,8 @@ function unpack({ numbers, places, texts }: PackedEntries, row: number): LedgerE
   switch (kind) {
     case 'generation':
       return { kind, ...base, ...work(), bytes: number(8) };
+    case 'remake':
+      return { kind, ...base, ...work() };
     case 'waste':
       return { kind, ...base, ...work(), cause: text<WasteCause>(7) };
     case 'access':

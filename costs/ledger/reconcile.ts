@@ -4,13 +4,12 @@ import { z } from 'zod';
 import { type ChunkRef, chunkKey } from '../../core/chunk.ts';
 import { type Clock, pause } from '../../core/clock.ts';
 import { EvokeError } from '../../core/errors.ts';
-import type { Generation, Put } from '../../core/ledger.ts';
 import type { Log } from '../../core/log.ts';
 import type { Provenance } from '../../core/provenance.ts';
 import { chunkOfName, chunksPrefix } from '../../store/chunk-names.ts';
 import type { Chunks } from '../../store/chunks.ts';
 import { everyObject } from '../../store/listing.ts';
-import { makingOf } from '../../store/making.ts';
+import { type Making, makingOf } from '../../store/making.ts';
 import { readRecord, writeRecord } from '../../store/records.ts';
 import type { Store } from '../../store/store.ts';
 import type { Ledger } from './ledger.ts';
@@ -44,7 +43,7 @@ export interface ReconcileOptions {
 export interface Reconciled {
   /** Chunks whose generation and put were added. */
   readonly added: number;
-  /** What those generations took. */
+  /** What those generations took, and remaking their inputs. */
   readonly cpuSeconds: number;
   /** Chunks that were told lost. */
   readonly lost: number;
@@ -130,21 +129,30 @@ export class Reconciler {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     let untold: Stored[] = [];
+    let recorded = 0;
     const add = async () => {
       const trailers = await Promise.all(untold.map(({ chunk }) => this.#parts.chunks.trailer(chunk)));
       for (const [at, stored] of untold.entries()) {
         const made = making(stored, trailers[at]);
         if (made === undefined) report.illegible++;
         if (made === undefined) continue;
-        const { generation, put } = made;
+        const { remakes, generation, put } = made;
         const putAtMs = told.untoldPutAtMs(generation, stored.modifiedAtMs);
         const isTold = told.hasMaking(generation);
         if (isTold && putAtMs === undefined) continue;
-        if (!isTold) this.#parts.ledger.record(generation);
-        if (putAtMs !== undefined) this.#parts.ledger.record({ ...put, atMs: putAtMs });
+        for (const entry of isTold ? [] : [...remakes, generation]) {
+          this.#parts.ledger.record(entry);
+          report.cpuSeconds += entry.cpuMicros / 1e6;
+          recorded++;
+        }
+        if (putAtMs !== undefined) {
+          this.#parts.ledger.record({ ...put, atMs: putAtMs });
+          recorded++;
+        }
         report.added++;
-        if (!isTold) report.cpuSeconds += generation.cpuMicros / 1e6;
-        if ((2 * report.added) % flushEvery < 2) await this.#flush();
+        if (recorded < flushEvery) continue;
+        await this.#flush();
+        recorded = 0;
       }
       untold = [];
     };
@@ -212,13 +220,10 @@ export class Reconciler {
 }
 
 /** What the worker would have told. Undefined when the trailer is not that chunk's, or cannot be. */
-function making(
-  { chunk, bytes }: Stored,
-  provenance: Provenance | undefined,
-): { generation: Generation; put: Put } | undefined {
+function making({ chunk, bytes }: Stored, provenance: Provenance | undefined): Making | undefined {
   if (provenance === undefined || !isOf(chunk, provenance)) return undefined;
   const made = makingOf(chunk, bytes, provenance);
-  return isRecordable(made.generation) ? made : undefined;
+  return [...made.remakes, made.generation].every(isRecordable) ? made : undefined;
 }
 
 function isOf(chunk: ChunkRef, provenance: Provenance): boolean {

@@ -1,6 +1,14 @@
 // The columns of a segment and what they mean, in one place for writing, reading and documenting. A column that does not
 // apply to a kind is null in its rows.
-import type { AccessMeans, EvictionCause, Generation, LedgerEntry, Waste, WasteCause } from '../../core/ledger.ts';
+import type {
+  AccessMeans,
+  EvictionCause,
+  Generation,
+  LedgerEntry,
+  Remake,
+  Waste,
+  WasteCause,
+} from '../../core/ledger.ts';
 import { type Origin, timeMaxMs } from './names.ts';
 
 export interface LedgerColumn {
@@ -60,7 +68,7 @@ export const ledgerColumns: readonly LedgerColumn[] = [
   column('segment', 'whole', (_entry, { n }) => n),
 ];
 
-const kinds = ['generation', 'waste', 'put', 'access', 'eviction'] as const satisfies readonly Kind[];
+const kinds = ['generation', 'remake', 'waste', 'put', 'access', 'eviction'] as const satisfies readonly Kind[];
 const wasteCauses = [
   'cancelled',
   'failed',
@@ -92,6 +100,8 @@ export function entryOf(row: RowReader): LedgerEntry {
   switch (kind) {
     case 'generation':
       return { kind, ...base, ...work(), bytes: whole(row, 'bytes') };
+    case 'remake':
+      return { kind, ...base, ...work() };
     case 'waste':
       return { kind, ...base, ...work(), cause: oneOf(row, 'cause', wasteCauses) };
     case 'put':
@@ -157,6 +167,8 @@ function hasItsOwn(entry: LedgerEntry): boolean {
   switch (entry.kind) {
     case 'generation':
       return isWork(entry) && isWhole(entry.bytes);
+    case 'remake':
+      return isWork(entry);
     case 'waste':
       return isWork(entry) && wasteCauses.includes(entry.cause);
     case 'put':
@@ -176,7 +188,7 @@ function hasItsOwn(entry: LedgerEntry): boolean {
   }
 }
 
-function isWork(entry: Generation | Waste): boolean {
+function isWork(entry: Generation | Remake | Waste): boolean {
   return (
     isWhole(entry.cpuMicros) &&
     isWhole(entry.wallMicros) &&

@@ -32,7 +32,7 @@ export class ToldChunks {
 
   /** Entries are taken in the order of the ledger. @throws EvokeError OVERLOADED when there are too many chunks */
   take(entry: LedgerEntry): void {
-    if (entry.kind === 'access' || entry.kind === 'waste') return;
+    if (entry.kind === 'access' || entry.kind === 'waste' || entry.kind === 'remake') return;
     const chunk = this.#table.numberOf(entry);
     if (entry.kind === 'eviction') {
       this.#state.set(chunk, absent);

@@ -1,8 +1,11 @@
 // What was really done in a window of time: work, waste, what was kept meanwhile, and what was served. Of the time before the
 // window only puts and evictions count, for what is stored when it begins.
-import type { LedgerEntry } from '../../core/ledger.ts';
+import type { LedgerEntry, Remake } from '../../core/ledger.ts';
 import { Column } from '../chunk-table.ts';
 import type { Owners, Sheet } from './sheet.ts';
+
+/** Of a chunk that has a number. */
+type OfChunk = Exclude<LedgerEntry, Remake>;
 
 export class Actual {
   readonly #sheet: Sheet;
@@ -18,13 +21,13 @@ export class Actual {
   }
 
   /** An entry of before the window, which begins at `fromMs`. */
-  before(chunk: number, entry: LedgerEntry, fromMs: number): void {
+  before(chunk: number, entry: OfChunk, fromMs: number): void {
     if (entry.kind === 'put') this.#begin(chunk, entry.bytes, fromMs, this.#owners.numberOf(entry));
     else if (entry.kind === 'eviction') this.#stored.set(chunk, 0);
   }
 
   /** An entry of the window. */
-  within(chunk: number, entry: LedgerEntry): void {
+  within(chunk: number, entry: OfChunk): void {
     if (entry.kind === 'eviction') {
       this.end(chunk, entry.atMs);
       return;
@@ -53,6 +56,13 @@ export class Actual {
         this.end(chunk, entry.atMs);
         this.#begin(chunk, entry.bytes, entry.atMs, owner);
     }
+  }
+
+  /** An input was made again on the way, in the window: no chunk of it came of that. */
+  remade(entry: Remake): void {
+    const meter = this.#sheet.meter(this.#owners.numberOf(entry), entry.atMs);
+    meter.cpuMicros.add(entry.cpuMicros);
+    if (entry.batch !== '') meter.batchMicros.add(entry.cpuMicros);
   }
 
   /** The chunk is stored no longer, or the window is over. */

@@ -74,6 +74,10 @@ export async function costReport({ read, prices, ...query }: CostRequest): Promi
   const all = read({ toMs });
   for await (const entry of all) {
     if (entry.atMs >= toMs) break;
+    if (entry.kind === 'remake') {
+      measures.observeRemake(entry);
+      continue;
+    }
     const chunk = chunks.numberOf(entry);
     measures.observe(chunk, entry);
     if (entry.atMs < fromMs) actual.before(chunk, entry, fromMs);
@@ -84,6 +88,10 @@ export async function costReport({ read, prices, ...query }: CostRequest): Promi
   for await (const entry of read({ fromMs, toMs })) {
     if (entry.atMs < fromMs) continue;
     if (entry.atMs >= toMs) break;
+    if (entry.kind === 'remake') {
+      actual.remade(entry);
+      continue;
+    }
     const chunk = chunks.numberOf(entry);
     actual.within(chunk, entry);
     if (entry.kind === 'access') demand.access(chunk, entry);

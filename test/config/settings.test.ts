@@ -48,6 +48,8 @@ test('one message names every bad variable, its value, unit and default', () => 
 });
 
 test.each([
+  ['EVOKE_SERVER', 'nowhere'],
+  ['EVOKE_SERVER', 'http://user:word@host'],
   ['EVOKE_STORE', 'file:'],
   ['EVOKE_STORE', '/srv/evoke'],
   ['EVOKE_STORE', 'file:/a,file:/b'],

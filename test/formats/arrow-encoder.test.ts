@@ -1,19 +1,18 @@
-import { Data, type List, RecordBatch, RecordBatchStreamWriter, type Schema, Struct } from 'apache-arrow';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import type { ChunkRef } from '../../core/chunk.ts';
 import { batchesOf, chunkKey, chunkRange } from '../../core/chunk.ts';
-import type { Column, EventColumns } from '../../core/columns.ts';
+import type { Column } from '../../core/columns.ts';
 import type { EventRange } from '../../core/event-range.ts';
 import { intersection } from '../../core/event-range.ts';
-import { arrowSchema, arrowType, streamHead } from '../../formats/arrow-schema.ts';
-import { openChunk, sealChunk } from '../../formats/chunk-file.ts';
+import { streamHead } from '../../formats/arrow-schema.ts';
+import { openChunk } from '../../formats/chunk-file.ts';
 import { createEncoder } from '../../formats/encoder.ts';
 import { endMarker } from '../../formats/ipc.ts';
 import { Marshaller } from '../../formats/marshaller.ts';
 import { encodeBatch } from '../../formats/record-batch.ts';
 import type { Selection } from '../../formats/representation.ts';
 import { formats } from '../../formats/representation.ts';
+import { storedByAnother } from './another-writer.ts';
 import { plain, readIndependently } from './reader.ts';
 import {
   bodyOf,
@@ -22,7 +21,6 @@ import {
   columns,
   grid,
   make,
-  provenanceOf,
   selectionOf,
   storedChunks,
   streamOf,
@@ -115,33 +113,6 @@ test('pieces are at most 1 MiB', async () => {
     expect(Math.max(...sizes)).toBeLessThanOrEqual(1024 * 1024);
   }
 });
-
-/** A chunk as another writer might have left it: no compression, columns in another order. */
-function storedByAnother(chunk: ChunkRef, declared: readonly Column[]): Buffer {
-  const order = [...declared].reverse();
-  const schema = arrowSchema(order, {
-    derivationId: chunk.derivation,
-    batchEvents: chunk.batchEvents,
-    range: chunk.range,
-  });
-  const writer = new RecordBatchStreamWriter();
-  writer.reset(undefined, schema);
-  for (const range of batchesOf(chunk)) writer.write(recordBatch(schema, order, make(range)));
-  writer.finish();
-  const stream = writer.toUint8Array(true);
-  return Buffer.concat(sealChunk(stream, provenanceOf(chunk, '0'.repeat(64), 'another/1')));
-}
-
-function recordBatch(schema: Schema, order: readonly Column[], { events, values, offsets }: EventColumns): RecordBatch {
-  const children = order.map((column) => {
-    const array = values[column.name];
-    const type = arrowType(column);
-    if (column.countedBy === undefined) return new Data(type, 0, events, 0, { 1: array } as never);
-    const items = new Data((type as List).valueType, 0, array?.length ?? 0, 0, { 1: array } as never);
-    return new Data(type, 0, events, 0, { 0: offsets[column.countedBy] } as never, [items]);
-  });
-  return new RecordBatch(schema, new Data(new Struct(schema.fields), 0, events, 0, undefined, children));
-}
 
 test('a chunk of another writer is served as ours: the same bytes, whole, cut or in chosen columns, beside our own chunks', async () => {
   const mixed = chunks.map((own, index) => (index === 1 ? storedByAnother(chunkAt(1), columns) : own));

@@ -101,6 +101,13 @@ test('a well sealed object whose contents are wrong is damage', async () => {
   expect(await isDamaged(sealed(stream, { writer: undefined }))).toBe(true);
   expect(await isDamaged(sealed(stream, { lastEvent: 3 }))).toBe(true);
   expect(await isDamaged(sealed(stream, { cpuSeconds: 'much' }))).toBe(true);
+  const { derivation } = provenance;
+  const taken = { readEvents: 0, remadeEvents: 3, cpuSeconds: 0.5, wallSeconds: 1 };
+  const use = { dataset: 'test:input', derivation, derivationId, batchEvents: 2, ...taken };
+  expect(await isDamaged(sealed(stream, { inputs: [use, use] }))).toBe(false);
+  expect(await isDamaged(sealed(stream, { inputs: [{ ...use, cpuSeconds: -1 }] }))).toBe(true);
+  expect(await isDamaged(sealed(stream, { inputs: [use, {}] }))).toBe(true);
+  expect(await isDamaged(sealed(stream, { inputs: 'some' }))).toBe(true);
   expect(await isDamaged(sealed(stream.subarray(0, -8), {}))).toBe(true);
   expect(await isDamaged(sealed(endMarker, {}))).toBe(true);
   expect(await isDamaged(sealed(Buffer.concat([endMarker, endMarker]), {}))).toBe(true);

@@ -3,8 +3,15 @@ import { expect } from 'vitest';
 import type { ColumnArray, EventColumns } from '../../core/columns.ts';
 import type { Derivation, JsonObject } from '../../core/derivation.ts';
 import { derivationId } from '../../core/derivation.ts';
-import type { EventMaker, Generator } from '../../generators/generator.ts';
+import type { EventCost, EventMaker, Generator } from '../../generators/generator.ts';
+import { minbias } from '../../generators/minbias.ts';
 import { philoxOf } from '../../generators/philox.ts';
+
+/** What generators that read an input are given here: few particles, in all of the tracker. */
+const inputGiven = { mean: 2 };
+
+/** Parameters that make a generator quick where it is not so by default. */
+export const quick: Readonly<Record<string, object>> = { detsim: { detail: 0.01 } };
 
 export function derivationOf(generator: Generator, given: object = {}, seed = 1): Derivation {
   return {
@@ -12,14 +19,24 @@ export function derivationOf(generator: Generator, given: object = {}, seed = 1)
     version: generator.version,
     parameters: generator.parameters.parse(given),
     seed,
+    ...(generator.input === 'none' ? {} : { input: derivationId(derivationOf(minbias, inputGiven, seed)) }),
   };
 }
 
-/** A maker as a worker prepares it: parameters with their defaults, random numbers keyed by the derivation. */
+/** A maker as a worker prepares it: parameters with their defaults, random numbers keyed by the derivation, an input made along. */
 export function makerOf(generator: Generator, given: object = {}, seed = 1): EventMaker {
   const derivation = derivationOf(generator, given, seed);
   const parameters: JsonObject = generator.parameters.parse(given);
-  return generator.prepare(parameters, philoxOf(derivationId(derivation)));
+  const maker = generator.prepare(parameters, philoxOf(derivationId(derivation)));
+  if (generator.input === 'none') return maker;
+  const input = makerOf(minbias, inputGiven, seed);
+  return { make: (range) => maker.make(range, input.make(range)) };
+}
+
+/** What it says that an event of `makerOf` costs, beside the input. */
+export function costOf(generator: Generator, given: object = {}): EventCost {
+  const input = generator.input === 'none' ? undefined : costOf(minbias, inputGiven);
+  return generator.cost(generator.parameters.parse(given), input);
 }
 
 /** A column as numbers (event numbers in the tests are safe integers). */

@@ -9,7 +9,7 @@ import { PlanBuilder, RunMerger } from '../../scheduler/plan.ts';
 import { datasetOf } from './fakes.ts';
 
 const estimates: Estimates = {
-  eventCost: { cpuSeconds: 0.01, rawBytes: 200 },
+  eventCost: { cpuSeconds: 0.01, rawBytes: 200, links: [0.01] },
   threads: 4,
   prices: { cpuCoreHour: 3600, waitHour: 0, egressGb: 0 },
 };

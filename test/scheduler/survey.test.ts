@@ -8,7 +8,7 @@ import { chunkIndexOf, explainRange, indicesAmong, surveyRange } from '../../sch
 import { allIndices, datasetOf, FakeChunks } from './fakes.ts';
 
 const estimates = {
-  eventCost: { cpuSeconds: 0.001, rawBytes: 100 },
+  eventCost: { cpuSeconds: 0.001, rawBytes: 100, links: [0.001] },
   threads: 2,
   prices: { cpuCoreHour: 1, waitHour: 0, egressGb: 0, currency: 'EUR' },
 };

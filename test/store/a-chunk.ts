@@ -3,7 +3,7 @@ import { type ChunkRef, chunkKey } from '../../core/chunk.ts';
 import type { Column } from '../../core/columns.ts';
 import { chunkOf, type Dataset } from '../../core/dataset.ts';
 import { type Derivation, derivationId } from '../../core/derivation.ts';
-import type { Provenance } from '../../core/provenance.ts';
+import type { InputUse, Provenance } from '../../core/provenance.ts';
 import { ChunkWriter } from '../../formats/arrow-writer.ts';
 import { sealChunk } from '../../formats/chunk-file.ts';
 import { chunkName } from '../../store/chunk-names.ts';
@@ -33,9 +33,26 @@ export function aDataset(fields: Partial<Dataset> = {}): Dataset {
   };
 }
 
+/** Of every input's events half were read, and half made again. */
+export function anInputUse(seed: number, cpuSeconds: number): InputUse {
+  const derivation = aDerivation(seed);
+  return {
+    dataset: `test:input-${seed}`,
+    derivation,
+    derivationId: derivationId(derivation),
+    batchEvents: 16,
+    readEvents: 32,
+    remadeEvents: 32,
+    cpuSeconds,
+    wallSeconds: 2 * cpuSeconds,
+  };
+}
+
 /** Chunk `index` of a dataset, whose events are their numbers. All chunks have `chunkBytes` bytes, however they compress. */
-export function aChunk(options: { dataset?: Dataset; index?: number; writer?: string } = {}) {
-  const { dataset = aDataset(), index = 0, writer = 'test-writer/1' } = options;
+export function aChunk(
+  options: { dataset?: Dataset; index?: number; writer?: string; inputs?: readonly InputUse[] } = {},
+) {
+  const { dataset = aDataset(), index = 0, writer = 'test-writer/1', inputs } = options;
   const chunk = chunkOf(dataset, index);
   const { stream, digest } = streamOf(chunk);
   const provenance: Provenance = {
@@ -51,6 +68,7 @@ export function aChunk(options: { dataset?: Dataset; index?: number; writer?: st
     worker: { host: 'here', pid: 1, id: 'w' },
     cpuSeconds: 0.1,
     wallSeconds: 0.1,
+    ...(inputs === undefined ? {} : { inputs }),
     attempt: 1,
     generatedAt: '2030-01-01T00:00:00.000Z',
     requestId: '',

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { chunkOf, type Dataset } from '../../core/dataset.ts';
+import { reservationMs } from '../../core/usage-book.ts';
 import { Capacity } from '../../store/capacity.ts';
 import { defaultCapacityBytes, rememberedCapacityBytes } from '../../store/capacity-default.ts';
 import { Catalog } from '../../store/catalog.ts';
@@ -251,8 +252,31 @@ test('the reservation of a killed process lapses', async () => {
   const refused = expect(worker().reserve(chunkBytes)).rejects.toMatchObject(full);
   await vi.advanceTimersByTimeAsync(20_000);
   await refused;
-  clock.ms += 11 * 60_000;
+  clock.ms += reservationMs;
   await store(0, worker());
+});
+
+test('a process that lives keeps what was promised to it, however long a chunk takes, and until then only', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { book, capacity, clock, chunks } = await setUp();
+  const [slow, quick] = [await capacity.reserve(3 * chunkBytes), await capacity.reserve(chunkBytes)];
+  const minutes = async (count: number) => {
+    for (let i = 0; i < 12 * count; i++) {
+      clock.ms += 5_000;
+      await vi.advanceTimersByTimeAsync(5_000);
+    }
+  };
+  await minutes(5);
+  expect(await book.usage()).toEqual({ usedBytes: 0, reservedBytes: 4 * chunkBytes });
+  const { chunk, parts, bytes } = aChunk({ dataset });
+  await chunks.put(chunk, parts);
+  await slow.settle(chunk, bytes.length);
+  await minutes(5);
+  expect(await book.usage()).toEqual({ usedBytes: chunkBytes, reservedBytes: chunkBytes });
+  await quick.release();
+  expect(await book.usage()).toEqual({ usedBytes: chunkBytes, reservedBytes: 0 });
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test('one chunk that the disk cannot read does not stop the others from making room for ever', async () => {

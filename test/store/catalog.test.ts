@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { chunkOf, type Dataset } from '../../core/dataset.ts';
+import { derivationId } from '../../core/derivation.ts';
 import { Catalog } from '../../store/catalog.ts';
 import { FsStore } from '../../store/fs-store.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
 import { temporaryFolder } from '../temp.ts';
 import { aDataset, aDerivation } from './a-chunk.ts';
-import { failing, watched } from './faults.ts';
+import { failing, unavailable, watched } from './faults.ts';
 
 function setUp() {
   const inner = new MemoryStore();
@@ -15,6 +16,14 @@ function setUp() {
 }
 
 const dataset = aDataset();
+const link = (({ derivation, derivationId, events, chunkEvents, batchEvents }) => {
+  return { dataset: 'test:numbers', derivation, derivationId, events, chunkEvents, batchEvents };
+})(dataset);
+/** A dataset that reads `dataset`. */
+const derived: Dataset = (() => {
+  const derivation = { ...aDerivation(7), input: dataset.derivationId };
+  return { ...dataset, derivation, derivationId: derivationId(derivation), inputs: [link] };
+})();
 const fullName = (found: Dataset) => `${found.scope}:${found.name}`;
 
 function aPin(fields: object = {}) {
@@ -34,6 +43,17 @@ test('a store gets its id when it is first used, and every process finds the sam
   expect(new Set(ids).size).toBe(1);
   expect(ids[0]).toMatch(/^[0-9a-f-]{36}$/);
   expect(await new Catalog(new FsStore(await temporaryFolder()), clock).identity()).not.toBe(ids[0]);
+});
+
+test('a store with an id is opened also when nothing can be written; one without is not', async () => {
+  const inner = new MemoryStore();
+  const full = failing(inner, (operation) => {
+    if (operation === 'put') throw unavailable();
+  });
+  const { clock } = setUp();
+  await expect(new Catalog(full, clock).identity()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  const id = await new Catalog(inner, clock).identity();
+  expect(await new Catalog(full, clock).identity()).toBe(id);
 });
 
 test('a declared dataset is found, as it was declared, by every process', async () => {
@@ -92,6 +112,15 @@ for (const [what, text] of [
   ['of no events', JSON.stringify({ ...dataset, events: 0 })],
   ['of another derivation than its id says', JSON.stringify({ ...dataset, derivation: aDerivation(2) })],
   ['another dataset', JSON.stringify({ ...dataset, name: 'other' })],
+  ['derived from nothing that it names', JSON.stringify({ ...derived, inputs: undefined })],
+  ['derived from an input too many', JSON.stringify({ ...derived, inputs: [link, link] })],
+  ['derived from something that its derivation does not name', JSON.stringify({ ...dataset, inputs: [link] })],
+  [
+    'derived from what is not its id',
+    JSON.stringify({ ...derived, inputs: [{ ...link, derivation: aDerivation(3) }] }),
+  ],
+  ['derived from fewer events than it has', JSON.stringify({ ...derived, inputs: [{ ...link, events: 1 }] })],
+  ['derived from a dataset without a name', JSON.stringify({ ...derived, inputs: [{ ...link, dataset: '../x' }] })],
 ] as const) {
   test(`a record that is ${what} is a clear error, and troubles no other dataset`, async () => {
     const { catalog, inner } = setUp();
@@ -109,11 +138,20 @@ for (const [what, text] of [
   });
 }
 
+test('the record of a derived dataset reads as it was declared, with its chain', async () => {
+  const { catalog, other } = setUp();
+  const derivation = { ...aDerivation(8), input: derived.derivationId };
+  const inputs = [
+    { ...link, dataset: 'test:first', derivation: derived.derivation, derivationId: derived.derivationId },
+  ];
+  const second = { ...derived, derivation, derivationId: derivationId(derivation), inputs: [...inputs, link] };
+  await catalog.declare(second);
+  expect(await other.get(second)).toEqual(second);
+});
+
 test('a record with more fields than this build knows still reads', async () => {
   const { catalog, inner } = setUp();
-  await inner.put('datasets/test/numbers.json', [
-    Buffer.from(JSON.stringify({ ...dataset, files: { eventsPerFile: 5 } })),
-  ]);
+  await inner.put('datasets/test/numbers.json', [Buffer.from(JSON.stringify({ ...dataset, label: { of: 'later' } }))]);
   expect(await catalog.get(dataset)).toMatchObject(dataset);
 });
 

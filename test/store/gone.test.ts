@@ -8,7 +8,7 @@ import { Evictor } from '../../store/eviction.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
 import { verifying } from '../../store/verifying.ts';
 import { KeepingLedger } from '../fixtures/keeping-ledger.ts';
-import { aChunk, aDataset } from './a-chunk.ts';
+import { aChunk, aDataset, anInputUse } from './a-chunk.ts';
 import { failing } from './faults.ts';
 
 const dataset = aDataset();
@@ -133,4 +133,32 @@ test('with a young chunk goes the last that knows of its making, so that is told
   await inner.put(name, [bytes]);
   await evictor(madeAtMs + 3_600_000).evict(chunk);
   expect(ledger.entries).toHaveLength(4);
+});
+
+test('with the making of a young derived chunk goes what remaking its inputs took', async () => {
+  const { inner, ledger, chunks } = await setUp();
+  const catalog = new Catalog(inner, clock);
+  const inputs = [anInputUse(5, 0.25), anInputUse(6, 0), anInputUse(7, 0.000_001)];
+  const { chunk, name, bytes } = aChunk({ dataset, inputs });
+  const book = { mark: async () => undefined, forget: async () => undefined };
+  const madeAtMs = Date.UTC(2030, 0, 1);
+  const parts = { chunks, catalog, canRemake: () => true, book, ledger };
+  const evictor = new Evictor({ ...parts, clock: { now: () => madeAtMs + 1 } });
+  await inner.put(name, [bytes]);
+  await evictor.evict(chunk);
+  const remake = { kind: 'remake', atMs: madeAtMs, generator: 'counting', batchEvents: 16, range: chunk.range };
+  expect(ledger.entries).toMatchObject([
+    // Of one that was only read there is nothing to tell.
+    {
+      ...remake,
+      dataset: 'test:input-5',
+      derivation: inputs[0]?.derivationId,
+      cpuMicros: 250_000,
+      wallMicros: 500_000,
+    },
+    { ...remake, dataset: 'test:input-7', derivation: inputs[2]?.derivationId, cpuMicros: 1, wallMicros: 2 },
+    { kind: 'generation', cpuMicros: 100_000, derivation: dataset.derivationId },
+    { kind: 'put' },
+    { kind: 'eviction' },
+  ]);
 });

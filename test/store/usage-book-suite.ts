@@ -1,7 +1,7 @@
 // What every usage book must do, whoever keeps it.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { UsageBook, UsageEntry } from '../../core/usage-book.ts';
+import { reservationMs, type UsageBook, type UsageEntry } from '../../core/usage-book.ts';
 
 export interface BookUnderTest {
   readonly book: UsageBook;
@@ -94,12 +94,27 @@ export function usageBookSuite(name: string, make: () => Promise<BookUnderTest>)
   test(`${name}: the reservation of a process that died lapses, and its late chunk counts all the same`, async () => {
     const { book, age } = await known();
     await book.reserve('a', 100, 100);
-    await age(60_000);
+    await age(0.9 * reservationMs);
     expect(await book.reserve('b', 100, 100)).toBe('full');
-    await age(20 * 60_000);
+    await age(0.2 * reservationMs);
     expect(await book.reserve('b', 100, 100)).toBe('reserved');
     await book.settle('a', key(1), 90);
     expect(await book.usage()).toEqual({ usedBytes: 90, reservedBytes: 100 });
+  });
+
+  test(`${name}: a reservation that is renewed holds, and what has lapsed or ended is not renewed to life`, async () => {
+    const { book, age } = await known();
+    for (const id of ['kept', 'lapsed', 'ended']) await book.reserve(id, 10, 100);
+    for (let i = 0; i < 4; i++) {
+      await age(0.6 * reservationMs);
+      await book.renew(['kept', 'never made']);
+    }
+    await book.release('ended');
+    // Lapsed ones are swept when the next one reserves.
+    expect(await book.reserve('next', 1, 100)).toBe('reserved');
+    await book.renew(['lapsed', 'ended']);
+    await book.renew([]);
+    expect(await book.usage()).toEqual({ usedBytes: 0, reservedBytes: 11 });
   });
 
   test(`${name}: a chunk that was stored again since it was looked at is not forgotten`, async () => {

@@ -61,6 +61,7 @@ function aMaker(
     registry: builtInGenerators,
     chunks: {
       head: (chunk) => chunks.head(chunk),
+      get: (chunk) => chunks.get(chunk),
       put: (chunk, bytes, options) => {
         steps.push('put');
         return chunks.put(chunk, bytes, options);
@@ -139,6 +140,7 @@ test('whatever fails after the promise of room gives it back', async () => {
   const put = () => Promise.reject(new EvokeError('STORE_UNAVAILABLE'));
   const chunks = {
     head: async () => undefined,
+    get: async () => undefined,
     put,
     trailer: async () => undefined,
     recordDigest: async () => 'new' as const,
@@ -194,6 +196,7 @@ test('a chunk that comes back different is an error in the log, and counted', as
 test('a digest that cannot be recorded is only a warning', async () => {
   const chunks = {
     head: async () => undefined,
+    get: async () => undefined,
     put: async () => true,
     trailer: async () => undefined,
     recordDigest: () => Promise.reject(new EvokeError('STORE_UNAVAILABLE')),

@@ -44,6 +44,7 @@ async function aMaker(test: { onTestFinished(work: () => Promise<void>): void },
 function chunksBut(chunks: Chunks, changes: Partial<ChunkMakerParts['chunks']>): ChunkMakerParts['chunks'] {
   return {
     head: (chunk) => chunks.head(chunk),
+    get: (chunk) => chunks.get(chunk),
     put: (chunk, parts, options) => chunks.put(chunk, parts, options),
     trailer: (chunk) => chunks.trailer(chunk),
     recordDigest: (chunk, made) => chunks.recordDigest(chunk, made),

@@ -14,10 +14,11 @@ import { anOrder } from '../fixtures/orders.ts';
 function chunksWith(
   line: Line,
   before: () => Promise<void> | void,
-): Pick<Chunks, 'head' | 'put' | 'trailer' | 'recordDigest'> {
+): Pick<Chunks, 'head' | 'get' | 'put' | 'trailer' | 'recordDigest'> {
   const { chunks } = line;
   return {
     head: (chunk) => chunks.head(chunk),
+    get: (chunk) => chunks.get(chunk),
     put: async (chunk, parts, options) => {
       await before();
       return chunks.put(chunk, parts, options);

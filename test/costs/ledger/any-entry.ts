@@ -1,6 +1,6 @@
 // Entries of the ledger for tests: plain ones with fields to choose, and any at all.
 import fc from 'fast-check';
-import type { Access, Generation, LedgerEntry, Put, Waste } from '../../../core/ledger.ts';
+import type { Access, Generation, LedgerEntry, Put, Remake, Waste } from '../../../core/ledger.ts';
 
 export const hour = 3_600_000;
 /** Ten o'clock on some day. */
@@ -48,6 +48,12 @@ export function aWaste(fields: Partial<Waste> = {}): Waste {
   return { ...made, kind: 'waste', cause: 'crashed', ...fields };
 }
 
+/** On the way to the chunk that `aGeneration` tells of. */
+export function aRemake(fields: Partial<Remake> = {}): Remake {
+  const { bytes, ...made } = aGeneration();
+  return { ...made, kind: 'remake', dataset: 'test:input', derivation: 'cd'.repeat(32), cpuMicros: 40_000, ...fields };
+}
+
 export function aPut(fields: Partial<Put> = {}): Put {
   return { kind: 'put', ...base, bytes: 4096, ...fields };
 }
@@ -73,6 +79,7 @@ const anyWork = { cpuMicros: whole, wallMicros: whole, attempt: whole, requestId
 export function anyEntry(atMs: fc.Arbitrary<number>): fc.Arbitrary<LedgerEntry> {
   return fc.oneof(
     fc.record({ kind: fc.constant('generation' as const), atMs, ...anyBase, ...anyWork, bytes: whole }),
+    fc.record({ kind: fc.constant('remake' as const), atMs, ...anyBase, ...anyWork }),
     fc.record({
       kind: fc.constant('waste' as const),
       atMs,

@@ -8,7 +8,7 @@ import { readLedger } from '../../../costs/ledger/reader.ts';
 import { encodeSegment } from '../../../costs/ledger/segment.ts';
 import { MemoryStore } from '../../../store/memory-store.ts';
 import { failing, unavailable } from '../../store/faults.ts';
-import { aGeneration, anAccess, anyEntry, aPut, aWaste, collect, hour, tenAm } from './any-entry.ts';
+import { aGeneration, anAccess, anyEntry, aPut, aRemake, aWaste, collect, hour, tenAm } from './any-entry.ts';
 
 /** Puts entries of one hour into a segment of their own. */
 async function write(store: MemoryStore, origin: Origin, entries: readonly LedgerEntry[]): Promise<string> {
@@ -90,6 +90,39 @@ test('a generation and a put that were told twice are given once; accesses that 
   const entries = await collect(readLedger(store));
   expect(entries.map(({ kind }) => kind)).toEqual(['generation', 'put', 'access', 'access', 'put']);
   expect(tellTheSame(aGeneration(), aGeneration({ range: { first: 0, end: 32 } }))).toBe(false);
+});
+
+test('a remaking that was told twice is given once; one that took something else, or for another request, is another', async () => {
+  const store = new MemoryStore();
+  const others = [
+    aRemake({ requestId: 'r-0' }),
+    aRemake({ requestId: 'r-2' }),
+    aRemake({ atMs: tenAm + 1 }),
+    aRemake({ derivation: 'ef'.repeat(32) }),
+    aRemake({ range: { first: 0, end: 32 } }),
+    // One list of event ranges may name two datasets that read the same events.
+    aRemake({ cpuMicros: 40_001 }),
+  ];
+  await write(store, { process: 'worker', n: 1 }, [aRemake(), aGeneration(), ...others]);
+  // From the trailer.
+  await write(store, { process: 'scheduler', n: 1 }, [aRemake(), aGeneration()]);
+  await write(store, { process: 'api', n: 1 }, [aRemake(), ...others]);
+  const entries = await collect(readLedger(store));
+  expect(entries.filter(({ kind }) => kind === 'generation')).toHaveLength(1);
+  expect(entries.filter(({ kind }) => kind === 'remake')).toHaveLength(7);
+  expect(entries.map(({ atMs }) => atMs).indexOf(tenAm + 1)).toBe(7);
+});
+
+test('of a derived chunk that was unstored and turned up after all, what went into its inputs counts once too', async () => {
+  const store = new MemoryStore();
+  const unstored = aWaste({ cause: 'unstored' });
+  const { kind: _, ...remade } = aRemake();
+  const ofInput = { ...remade, kind: 'waste', cause: 'unstored' } as const;
+  const other = { ...ofInput, cpuMicros: 39_999 };
+  await write(store, { process: 'worker', n: 1 }, [unstored, ofInput, other]);
+  expect(await collect(readLedger(store))).toHaveLength(3);
+  await write(store, { process: 'scheduler', n: 1 }, [aRemake(), aGeneration(), aPut()]);
+  expect(await collect(readLedger(store))).toEqual([aGeneration(), aRemake(), other, aPut()]);
 });
 
 test('of a chunk that was told unstored, and that the store had taken after all, only the generation is given', async () => {

@@ -10,9 +10,9 @@ import { chunkName } from '../../../store/chunk-names.ts';
 import { Chunks } from '../../../store/chunks.ts';
 import { MemoryStore } from '../../../store/memory-store.ts';
 import type { Store } from '../../../store/store.ts';
-import { aChunk, aDataset, aDerivation, chunkBytes } from '../../store/a-chunk.ts';
+import { aChunk, aDataset, aDerivation, anInputUse, chunkBytes } from '../../store/a-chunk.ts';
 import { failing, unavailable } from '../../store/faults.ts';
-import { aGeneration, aPut, collect, hour } from './any-entry.ts';
+import { aGeneration, aPut, aRemake, collect, hour } from './any-entry.ts';
 
 /** When all chunks of a-chunk.ts were generated. */
 const madeAtMs = Date.UTC(2030, 0, 1);
@@ -81,6 +81,33 @@ test('a chunk that nobody told of is told from its trailer, and telling it again
   }
   expect(await entries()).toEqual(all);
   expect(reconciler.counters).toEqual(found);
+});
+
+test('of a derived chunk that nobody told of, what remaking its inputs took is told too, once', async () => {
+  const { reconcile, entries, store, ledger } = setUp();
+  const inputs = [anInputUse(5, 0.25), anInputUse(6, 0.5)];
+  const made = aChunk({ inputs });
+  await store.put(made.name, made.parts);
+  // All that its worker could write before it was killed.
+  const half = aRemake({ atMs: madeAtMs, range: made.chunk.range, requestId: 'x' });
+  ledger.record(half);
+  expect(await reconcile({ all: true })).toEqual({ added: 1, cpuSeconds: 0.85, lost: 0, illegible: 0 });
+  const all = await entries();
+  const remake = { kind: 'remake', atMs: madeAtMs, batchEvents: 16, range: made.chunk.range };
+  expect(all.filter((entry) => entry.kind === 'remake' && entry.requestId !== 'x')).toMatchObject(
+    [
+      { ...remake, dataset: 'test:input-5', derivation: inputs[0]?.derivationId, cpuMicros: 250_000 },
+      { ...remake, dataset: 'test:input-6', derivation: inputs[1]?.derivationId, cpuMicros: 500_000 },
+    ].toSorted((a, b) => ((a.derivation ?? '') < (b.derivation ?? '') ? -1 : 1)),
+  );
+  expect(all).toHaveLength(5);
+  for (const again of [{ all: true }, { sinceMs: 0 }, { derivation: made.chunk.derivation }]) {
+    expect(await reconcile(again)).toMatchObject({ added: 0, lost: 0 });
+  }
+  // A remaking stores nothing: of the inputs nothing is missed.
+  for (const { derivationId } of inputs)
+    expect(await reconcile({ derivation: derivationId })).toMatchObject({ lost: 0 });
+  expect(await entries()).toEqual(all);
 });
 
 test('a chunk that was told is left alone, and its trailer is not even read', async () => {

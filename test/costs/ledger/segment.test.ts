@@ -7,7 +7,8 @@ import { compareEntries } from '../../../costs/ledger/order.ts';
 import { EntryPacker, unpackEntries } from '../../../costs/ledger/pack.ts';
 import { ledgerColumns } from '../../../costs/ledger/schema.ts';
 import { encodeSegment, openSegment, readParts, SegmentDamaged } from '../../../costs/ledger/segment.ts';
-import { aGeneration, anAccess, anyEntry, aPut, tenAm } from './any-entry.ts';
+import { aGeneration, anAccess, anyEntry, aPut, aWaste, tenAm } from './any-entry.ts';
+import { segmentOfBefore } from './segment-of-before.ts';
 
 const anyEntries = fc.array(anyEntry(fc.nat({ max: timeMaxMs })), { maxLength: 40 });
 const here = { process: 'api-1', n: 3 };
@@ -151,4 +152,16 @@ test('times of any year say when a part begins', () => {
     }),
     { numRuns: 50 },
   );
+});
+
+test('a segment of an earlier release reads as it was written, and the same entries still make the same bytes', async () => {
+  const { entries, origins } = await readParts(openSegment(segmentOfBefore).parts);
+  expect(entries).toEqual([
+    aGeneration(),
+    aPut(),
+    anAccess(),
+    aWaste({ atMs: tenAm + 5 }),
+    { ...aPut({ atMs: tenAm + 9 }), kind: 'eviction', cause: 'room' },
+  ]);
+  expect(encodeSegment({ entries, origins }).equals(segmentOfBefore)).toBe(true);
 });

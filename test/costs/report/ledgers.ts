@@ -106,6 +106,7 @@ function entryOf<K extends LedgerEntry['kind']>(
 
 export const anyEntry: fc.Arbitrary<LedgerEntry> = fc.oneof(
   entryOf('generation', { ...work, bytes }),
+  entryOf('remake', work),
   entryOf('waste', { ...work, cause: fc.constantFrom('cancelled', 'failed', 'crashed', 'duplicate', 'unstored') }),
   {
     weight: 3,
@@ -121,8 +122,28 @@ export const anyEntry: fc.Arbitrary<LedgerEntry> = fc.oneof(
   entryOf('eviction', { bytes, cause: fc.constantFrom('asked', 'room', 'damaged', 'lost') }),
 );
 
+/** The making of a derived chunk, and what went into its inputs on the way. */
+const anyMaking: fc.Arbitrary<LedgerEntry[]> = fc
+  .tuple(
+    base,
+    fc.record({ ...work, bytes }),
+    fc.array(fc.record({ of: base, cpuMicros: micros, wallMicros: micros }), { minLength: 1, maxLength: 3 }),
+  )
+  .map(([common, made, remade]) => [
+    { kind: 'generation', ...common, ...made },
+    ...remade.map(({ of, ...took }): LedgerEntry => {
+      const { atMs, range } = common;
+      return { kind: 'remake', ...of, atMs, range, attempt: 1, requestId: made.requestId, batch: made.batch, ...took };
+    }),
+  ]);
+
 /** Of few chunks, so that much happens to each. */
-export const anyLedger: fc.Arbitrary<LedgerEntry[]> = fc.array(anyEntry, { maxLength: 60, size: 'max' });
+export const anyLedger: fc.Arbitrary<LedgerEntry[]> = fc
+  .array(fc.oneof({ weight: 8, arbitrary: anyEntry.map((entry) => [entry]) }, anyMaking), {
+    maxLength: 50,
+    size: 'max',
+  })
+  .map((told) => told.flat());
 
 const price = fc.oneof(
   fc.constant(0),

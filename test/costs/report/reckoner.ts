@@ -1,6 +1,6 @@
 // The cost report reckoned a second time, from docs/cost-report.md and in another way: everything that costs something becomes
 // a charge on a list, with an exact fraction as its price, and what is asked for is looked up in the list.
-import type { Access, Generation, LedgerEntry, Put } from '../../../core/ledger.ts';
+import type { Access, Generation, LedgerEntry, Put, Remake } from '../../../core/ledger.ts';
 import type { Prices } from '../../../costs/prices.ts';
 
 type WorldName = 'actual' | 'never' | 'always' | 'optimum';
@@ -76,9 +76,11 @@ export function reckon(
     }
   };
   const perUnit = unitPrices(prices);
+  const remadeFor = remakings(known);
 
   for (const entry of known.filter(isWithin)) {
-    if (entry.kind === 'generation' || entry.kind === 'waste') charge('actual', entry, 'cpu', BigInt(entry.cpuMicros));
+    if (entry.kind === 'generation' || entry.kind === 'remake' || entry.kind === 'waste')
+      charge('actual', entry, 'cpu', BigInt(entry.cpuMicros));
     if (entry.kind === 'put') charge('actual', entry, 'requests', 1n);
     if (entry.kind !== 'access') continue;
     charge('actual', entry, 'waiting', BigInt(entry.waitMicros));
@@ -97,7 +99,7 @@ export function reckon(
     const accesses = entries.filter((entry) => entry.kind === 'access').filter(isWithin);
     const first = accesses[0];
     if (first === undefined) continue;
-    const { cpu, wall, bytes } = measured(first, entries, known);
+    const { cpu, wall, bytes } = measured(first, entries, known, remadeFor);
     const making = plus(priced(cpu, perUnit.cpu), priced(wall, perUnit.waiting));
     const make = (world: WorldName, access: Access) => {
       charge(world, access, 'cpu', cpu);
@@ -200,7 +202,12 @@ function unitPrices(prices: Prices): Record<PartName, Fraction> {
   };
 }
 
-function measured(of: Access, own: readonly LedgerEntry[], all: readonly LedgerEntry[]) {
+function measured(
+  of: Access,
+  own: readonly LedgerEntry[],
+  all: readonly LedgerEntry[],
+  remadeFor: Map<LedgerEntry, Remake[]>,
+) {
   const generations = <E extends LedgerEntry>(list: readonly E[]) => list.filter((e) => e.kind === 'generation');
   const puts = <E extends LedgerEntry>(list: readonly E[]) => list.filter((e) => e.kind === 'put');
   const family = all.filter(({ derivation }) => derivation === of.derivation);
@@ -212,11 +219,28 @@ function measured(of: Access, own: readonly LedgerEntry[], all: readonly LedgerE
     return halfUp({ over: sum(sisters) * BigInt(of.range.end - of.range.first), under: events });
   };
   const [mine, sisters] = [generations(own) as Generation[], generations(family) as Generation[]];
+  const whole = (made: Generation, micros: 'cpuMicros' | 'wallMicros') =>
+    (remadeFor.get(made) ?? []).reduce((sum, remake) => sum + remake[micros], made[micros]);
   return {
-    cpu: figure(mine, sisters, (entry) => entry.cpuMicros),
-    wall: figure(mine, sisters, (entry) => entry.wallMicros),
+    cpu: figure(mine, sisters, (entry) => whole(entry, 'cpuMicros')),
+    wall: figure(mine, sisters, (entry) => whole(entry, 'wallMicros')),
     bytes: figure(puts(own) as Put[], puts(family) as Put[], (entry) => entry.bytes),
   };
+}
+
+/** Every remaking with the first making, in the ledger's order, that it may have been for. */
+function remakings(all: readonly LedgerEntry[]): Map<LedgerEntry, Remake[]> {
+  const name = ({ atMs, range, requestId }: Remake | Generation) => [atMs, range.first, range.end, requestId].join();
+  const makings = Map.groupBy(
+    all.filter((entry) => entry.kind === 'generation'),
+    name,
+  );
+  const found = new Map<LedgerEntry, Remake[]>();
+  for (const remake of all.filter((entry) => entry.kind === 'remake')) {
+    const made = makings.get(name(remake))?.find(({ derivation }) => derivation !== remake.derivation);
+    if (made !== undefined) found.set(made, [...(found.get(made) ?? []), remake]);
+  }
+  return found;
 }
 
 function chunkName({ derivation, batchEvents, range }: LedgerEntry): string {

@@ -64,6 +64,18 @@ test('the optimum never costs more than keeping nothing or keeping everything: i
   );
 });
 
+test('the CPU of the actual world is that of the ledger, wherever the CPU went', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyLedger, anyWindow, by, async (entries, { fromMs, toMs }, by) => {
+      const told = inOrder(entries).filter(({ atMs }) => atMs >= fromMs && atMs < toMs);
+      const micros = told.map((entry) => ('cpuMicros' in entry ? BigInt(entry.cpuMicros) : 0n));
+      const { total } = await report(entries, { fromMs, toMs, by });
+      expect(total.actual.quantities.cpuMicros).toBe(micros.reduce((sum, cpu) => sum + cpu, 0n));
+    }),
+    { numRuns: 50 },
+  );
+});
+
 test('the report of one dataset is its row in the report of all', async () => {
   await fc.assert(
     fc.asyncProperty(anyLedger, anyWindow, anyPrices, async (entries, window, prices) => {
@@ -205,6 +217,34 @@ describe('what a chunk takes', () => {
   test('it is the mean of its own generations, those before the window too, a half rounded up', async () => {
     const entries = [generation(epochMs - dayMs, 100), generation(epochMs + 1, 101), access(epochMs + 2)];
     expect((await report(entries, week)).total.never.quantities.cpuMicros).toBe(101n);
+  });
+
+  test('to make a derived chunk takes what was remade of its inputs too, and that is charged to the derived dataset', async () => {
+    const input = { dataset: 'a:input', generator: 'ee_mumu', derivation: 'e'.repeat(64), batchEvents: 8 };
+    const remade = (atMs: number, cpuMicros: number, fields = {}): LedgerEntry => {
+      const { range } = chunk;
+      return { kind: 'remake', ...input, ...work, range, atMs, cpuMicros, wallMicros: 3, ...fields };
+    };
+    const entries = [
+      generation(epochMs, 100, 200),
+      remade(epochMs, 40),
+      remade(epochMs, 4, { derivation: 'f'.repeat(64), dataset: 'a:far' }),
+      // Read this time.
+      generation(epochMs + 9, 100, 200),
+      // On the way to others.
+      remade(epochMs + 9, 1000, { requestId: 'another' }),
+      remade(epochMs + 9, 1000, { range: { first: 0, end: 63 } }),
+      remade(epochMs + 10, 1000),
+      access(epochMs + 20),
+    ];
+    const { rows, total } = await report(entries, week);
+    expect(total.never.quantities).toMatchObject({ cpuMicros: 122n, waitMicros: 203n });
+    const found = (key: string) => rows.find((row) => row.key === key);
+    expect(found('a:one')?.actual.quantities.cpuMicros).toBe(200n);
+    expect(found('a:one')?.never.quantities.cpuMicros).toBe(122n);
+    expect(found('a:input')?.actual.quantities.cpuMicros).toBe(3040n);
+    expect(found('a:input')?.never.quantities.cpuMicros).toBe(0n);
+    expect(found('a:far')?.actual.quantities.cpuMicros).toBe(4n);
   });
 
   test('a chunk without generations or puts takes as much for each event as its derivation, and the report says so', async () => {

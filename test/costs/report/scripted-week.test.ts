@@ -25,7 +25,8 @@ beforeAll(async () => {
     const process = processes[++count % processes.length] as Ledger;
     process.record(entry);
     // What a worker has told is told again by whoever finds it in the store.
-    if (entry.kind === 'generation' && count % 11 === 0) processes[0]?.record({ ...entry, requestId: entry.requestId });
+    const isInTrailer = entry.kind === 'generation' || entry.kind === 'remake';
+    if (isInTrailer && count % 11 === 0) processes[0]?.record({ ...entry });
     if (count % 300 === 0) await process.flush();
   }
   for (const process of processes) await process.close();
@@ -57,13 +58,14 @@ const prices: Record<string, Prices> = {
 test('the script is a week in which everything happens', () => {
   const count = (of: (entry: LedgerEntry) => boolean) => told.filter(of).length;
   expect(told.length).toBeGreaterThan(5000);
-  for (const kind of ['generation', 'waste', 'access', 'put', 'eviction'] as const) {
+  for (const kind of ['generation', 'remake', 'waste', 'access', 'put', 'eviction'] as const) {
     expect(
       count((entry) => entry.kind === kind),
       kind,
     ).toBeGreaterThan(50);
   }
   expect(count((entry) => entry.kind === 'access' && entry.means === 'joined')).toBeGreaterThan(50);
+  expect(count((entry) => entry.kind === 'access' && entry.bytesServed === 0)).toBeGreaterThan(50);
   expect(count((entry) => entry.kind === 'generation' && entry.batch !== '')).toBe(120);
   expect(count((entry) => entry.kind === 'eviction' && entry.cause === 'damaged')).toBeGreaterThan(0);
 });

@@ -2,7 +2,7 @@
 // wanted any more, takes nothing with it.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { type Log, silentLog } from '../../../core/log.ts';
 import { segmentName } from '../../../costs/ledger/names.ts';
 import { readLedger } from '../../../costs/ledger/reader.ts';
@@ -17,6 +17,9 @@ import { temporaryFolder } from '../../temp.ts';
 import { aPut } from '../ledger/any-entry.ts';
 import { dayMs, plainPrices } from './ledgers.ts';
 import { scriptedWeek } from './week.ts';
+
+// The thread stands back for everything else on the machine.
+vi.setConfig({ testTimeout: 240_000 });
 
 const fromMs = Date.parse('2025-03-03');
 const week = { fromMs, toMs: fromMs + 7 * dayMs, by: 'day' } as const;
@@ -100,9 +103,7 @@ test('a store that cannot be opened is told as such, and tried again', async () 
   expect((await reports.compute(week, patient)).json.length).toBeGreaterThan(0);
 });
 
-test('a report that takes too much memory is refused with what to do, and others are reckoned', {
-  timeout: 30_000,
-}, async () => {
+test('a report that takes too much memory is refused with what to do, and others are reckoned', async () => {
   const { store, reports } = await threaded({ heapMbMax: 20 });
   const chunks = 50_000;
   for (let n = 0; n < 3; n++) {

@@ -1,6 +1,7 @@
 // A week of a service, told entry by entry on a clock of its own: several datasets, two of which share their chunks, accesses
-// in bursts and alone, joined flights, batches, chunks that are evicted, damaged, lost, or made twice, and work for nothing.
-import type { LedgerEntry, WasteCause } from '../../../core/ledger.ts';
+// in bursts and alone, joined flights, batches, chunks that are evicted, damaged, lost, or made twice, and work for nothing;
+// and one dataset that is derived from another, whose chunks it reads where they are stored.
+import type { Generation, LedgerEntry, WasteCause } from '../../../core/ledger.ts';
 
 interface Player {
   readonly dataset: string;
@@ -12,20 +13,26 @@ interface Player {
   readonly cpuMicros: number;
   /** After so long without an access its chunks go. */
   readonly keptMs: number;
+  /** What it is derived from, chunk by chunk. */
+  readonly input?: Player;
 }
 
+/** For whom something is made. */
+type Work = Pick<Generation, 'attempt' | 'requestId' | 'batch'>;
+
 const hourMs = 3_600_000;
+const generated: Player = {
+  dataset: 'mc:zmumu',
+  generator: 'ee_mumu',
+  derivation: 'a'.repeat(64),
+  chunks: 40,
+  chunkEvents: 2048,
+  bytes: 310_007,
+  cpuMicros: 812_345,
+  keptMs: 9 * hourMs,
+};
 const players: readonly Player[] = [
-  {
-    dataset: 'mc:zmumu',
-    generator: 'ee_mumu',
-    derivation: 'a'.repeat(64),
-    chunks: 40,
-    chunkEvents: 2048,
-    bytes: 310_007,
-    cpuMicros: 812_345,
-    keptMs: 9 * hourMs,
-  },
+  generated,
   // The same events under another name: it finds what the first one made.
   {
     dataset: 'user:mine',
@@ -57,6 +64,17 @@ const players: readonly Player[] = [
     cpuMicros: 59_000_001,
     keptMs: hourMs,
   },
+  {
+    dataset: 'mc:zmumu-sim',
+    generator: 'detsim',
+    derivation: 'd'.repeat(64),
+    chunks: 30,
+    chunkEvents: 2048,
+    bytes: 205_003,
+    cpuMicros: 3_912_007,
+    keptMs: 5 * hourMs,
+    input: generated,
+  },
 ];
 
 /** The same numbers for the same seed. */
@@ -76,23 +94,35 @@ export function scriptedWeek(fromMs: number, seed: number): LedgerEntry[] {
   const stored = new Map<string, { entry: LedgerEntry & { kind: 'put' }; usedMs: number; keptMs: number }>();
   const wasteCauses: readonly WasteCause[] = ['cancelled', 'failed', 'crashed', 'duplicate', 'unstored'];
 
-  const make = (player: Player, chunk: object, key: string, atMs: number, batch: string) => {
+  /** Reads the input where it is stored, else makes it on the way; gives what that took. */
+  const takeInput = (input: Player, index: number, atMs: number, work: Work) => {
+    const { chunk, key } = chunkOf(input, index);
+    const there = stored.get(key);
+    if (there === undefined) {
+      const cpuMicros = input.cpuMicros + upTo(5000);
+      return [{ ...common(input, chunk), ...work, atMs, cpuMicros, wallMicros: cpuMicros + upTo(99) }];
+    }
+    there.usedMs = atMs;
+    const use = { means: 'near', events: input.chunkEvents, bytesServed: 0, waitMicros: 0 } as const;
+    told.push({ kind: 'access', ...common(input, chunk), ...use, atMs: atMs - 3, requestId: work.requestId });
+    return [];
+  };
+
+  const make = (player: Player, index: number, atMs: number, batch: string) => {
+    const { chunk, key } = chunkOf(player, index);
     const work = { attempt: 1 + upTo(2), requestId: `request-${upTo(1000)}`, batch };
     const cpuMicros = player.cpuMicros + upTo(5000);
     const wallMicros = cpuMicros + upTo(900_000);
     if (next() < 0.08) {
       const cause = wasteCauses[upTo(wasteCauses.length)] as WasteCause;
-      told.push({
-        kind: 'waste',
-        ...common(player, chunk),
-        ...work,
-        atMs: atMs - 1,
-        cpuMicros: upTo(cpuMicros),
-        wallMicros,
-        cause,
-      });
+      const wasted = { ...common(player, chunk), ...work, atMs: atMs - 1, cpuMicros: upTo(cpuMicros), wallMicros };
+      const inputs = player.input === undefined ? [] : takeInput(player.input, index, atMs - 1, work);
+      for (const spent of [wasted, ...inputs]) told.push({ kind: 'waste', ...spent, cause });
     }
     const bytes = player.bytes + upTo(3);
+    for (const remade of player.input === undefined ? [] : takeInput(player.input, index, atMs, work)) {
+      told.push({ kind: 'remake', ...remade });
+    }
     told.push({ kind: 'generation', ...common(player, chunk), ...work, atMs, cpuMicros, wallMicros, bytes });
     const put = { kind: 'put', ...common(player, chunk), atMs, bytes } as const;
     told.push(put);
@@ -118,7 +148,7 @@ export function scriptedWeek(fromMs: number, seed: number): LedgerEntry[] {
         const atMs = nowMs + upTo(50);
         const before = stored.get(key);
         const isNew = before === undefined;
-        if (isNew) make(player, chunk, key, atMs, '');
+        if (isNew) make(player, index, atMs, '');
         else before.usedMs = atMs;
         const access = (means: 'memory' | 'near' | 'joined' | 'generated') =>
           told.push({
@@ -137,8 +167,7 @@ export function scriptedWeek(fromMs: number, seed: number): LedgerEntry[] {
     }
     // On Wednesday night a batch makes all of a dataset, over what is stored of it too.
     if (minute >= 2.9 * 24 * 60 && minute < 2.9 * 24 * 60 + 120) {
-      const { chunk, key } = chunkOf(players[2] as Player, minute - 2.9 * 24 * 60);
-      make(players[2] as Player, chunk, key, nowMs, 'batch-1');
+      make(players[2] as Player, minute - 2.9 * 24 * 60, nowMs, 'batch-1');
     }
   }
   return told;
