@@ -1,6 +1,7 @@
 // What handlers speak: a validated request in, an answer out. Nothing here knows Express or node:http, so a handler
 // is tested by calling it.
 import type { Json } from '../core/derivation.ts';
+import type { Delivered } from './deliveries.ts';
 
 /** One request as handlers see it: parsed, validated, and with nothing of the connection. */
 export interface Input<P = unknown, Q = unknown, B = unknown> {
@@ -28,6 +29,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: HeaderList;
   readonly body?: Body;
+  /** Events that the client has when all of the answer was sent. */
+  readonly delivers?: Delivered | undefined;
 }
 
 export type Body = JsonBody | TextBody | BytesBody | StreamBody;

@@ -8,6 +8,7 @@ import type { Marshaller } from '../formats/marshaller.ts';
 import type { GeneratorRegistry } from '../generators/registry.ts';
 import type { ChunkQueue } from '../queue/chunk-queue.ts';
 import type { Processes } from '../queue/processes.ts';
+import type { Ahead } from '../scheduler/ahead.ts';
 import type { Delivery } from '../scheduler/delivery.ts';
 import type { AsyncRequests } from '../scheduler/requests.ts';
 import type { Batches } from '../store/batches.ts';
@@ -20,6 +21,8 @@ import type { BatchViews } from './batch-views.ts';
 import type { EventStreams } from './event-stream.ts';
 import type { FailedRequests } from './failed-requests.ts';
 import type { ApiMetrics } from './metrics.ts';
+import type { RangeHolds } from './range-holds.ts';
+import type { RangeTally } from './range-tally.ts';
 import type { Recency } from './recency.ts';
 import type { Representations } from './representations.ts';
 import type { PreparedEvents } from './selection.ts';
@@ -43,6 +46,13 @@ export interface ApiDeps {
   readonly streams: EventStreams;
   readonly requests: Pick<AsyncRequests, 'begin' | 'keep' | 'discard' | 'find' | 'cancel'>;
   readonly failures: Pick<FailedRequests, 'find'>;
+  readonly eventRanges: {
+    /** Ranges in one list (setting EVENT_RANGES). */
+    readonly listMax: number;
+    readonly holds: Pick<RangeHolds, 'hold' | 'holdMs'>;
+    readonly ahead: Pick<Ahead, 'begin'>;
+    readonly tally: RangeTally;
+  };
   /** The longest that a client may have `Prefer: respond-async` wait. */
   readonly asyncWaitSecondsMax: number;
   /** Aborted when this process begins to stop: whoever can be told to come back is told so at once. */
@@ -59,6 +69,8 @@ export interface ApiDeps {
   readonly reports: Pick<ReportDesk, 'cost'>;
   /** The most CPU seconds a chunk of a newly declared dataset should take. */
   readonly chunkSeconds: number;
+  /** Inputs, one behind the other, that a newly declared dataset may have. */
+  readonly chainLinks: number;
   readonly clock: Clock;
   readonly version: string;
   /** What /openapi.json gives. */

@@ -6,13 +6,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asEvokeError, EvokeError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Answer, HeaderList, StreamBody } from './answer.ts';
+import type { BodyRoom } from './body-room.ts';
 import type { ClientQuota } from './client-quota.ts';
+import type { Deliveries } from './deliveries.ts';
 import type { ApiDeps } from './deps.ts';
 import { type FailedRequests, isOurs } from './failed-requests.ts';
-import { checkHost } from './host-guard.ts';
+import { checkHost, checkSite } from './host-guard.ts';
 import { readJson } from './json-body.ts';
 import type { ApiMetrics, ResetReason } from './metrics.ts';
 import { problem } from './problem.ts';
+import { reset } from './reset.ts';
 import type { RawInput, Route } from './route.ts';
 import { checkExpectation, readTarget } from './target.ts';
 
@@ -24,6 +27,10 @@ export interface Edge {
   readonly metrics: ApiMetrics;
   readonly log: Log;
   readonly bodyBytesMax: number;
+  /** What bodies take that may be larger. */
+  readonly bodyRoom: BodyRoom;
+  /** Told of events that were sent whole. */
+  readonly deliveries: Pick<Deliveries, 'add'>;
   /** How long a client may take nothing of what is ready for it: the server's timeout. */
   readonly stallMs: number;
   /** Whether every request gets its line in the log, and not only those that are slow or went wrong. */
@@ -53,6 +60,9 @@ export class Exchange implements RawInput {
   #placeOf: string | undefined;
   #abort: AbortController | undefined;
   #bodyBytes = 0;
+  /** Taken from the room of large bodies. */
+  #roomBytes = 0;
+  #delivers: Answer['delivers'];
   #isLasting = false;
 
   constructor(req: IncomingMessage, res: ServerResponse, edge: Edge) {
@@ -98,6 +108,7 @@ export class Exchange implements RawInput {
     try {
       const { authority, path } = readTarget(this.target, headers.host);
       checkHost(authority, headers.origin);
+      if (headers.origin === undefined) checkSite(headers['sec-fetch-site'], headers['sec-fetch-dest']);
       checkExpectation(headers.expect);
       this.target = path;
       return true;
@@ -155,9 +166,22 @@ export class Exchange implements RawInput {
     const described = {
       contentType: headers['content-type'],
       contentEncoding: headers['content-encoding'],
+      transferEncoding: headers['transfer-encoding'],
       contentLength: headers['content-length'],
     };
-    this.body = await readJson(this.#req, described, this.#edge.bodyBytesMax);
+    const { bodyBytesMax, bodyRoom } = this.#edge;
+    const bytesMax = Math.max(bodyBytesMax, route.bodyBytesMax?.(deps) ?? 0);
+    const take = (bytes: number) => {
+      if (this.#res.closed) throw gone();
+      bodyRoom.take(bytes);
+      this.#roomBytes += bytes;
+    };
+    const isLarge = bytesMax > bodyBytesMax;
+    this.body = await readJson(this.#req, described, {
+      bytesMax,
+      anyKeys: route.bodyAnyKeys ?? false,
+      ...(isLarge ? { take } : {}),
+    });
     this.#finish(route.answer(this, deps));
   }
 
@@ -171,6 +195,7 @@ export class Exchange implements RawInput {
 
   #send(answer: Answer): void {
     const { body } = answer;
+    this.#delivers = answer.delivers;
     if (body === undefined) {
       this.#writeHead(answer.status, answer.headers);
       this.#res.end();
@@ -264,7 +289,7 @@ export class Exchange implements RawInput {
       { requestId: this.requestId, target: this.target, reason, bytes: this.#bodyBytes },
       `the connection was reset: ${error.message}`,
     );
-    socket.resetAndDestroy();
+    reset(socket);
   }
 
   #closed(): void {
@@ -272,6 +297,8 @@ export class Exchange implements RawInput {
     const ms = performance.now() - this.#startedMs;
     const status = this.#res.headersSent ? this.#res.statusCode : 0;
     if (this.#placeOf !== undefined) quota.leave(this.#placeOf);
+    this.#edge.bodyRoom.give(this.#roomBytes);
+    if (this.#delivers !== undefined && this.#res.writableFinished) this.#edge.deliveries.add(this.#delivers);
     if (!this.#res.writableFinished) {
       if (!this.#isLasting) metrics.abandoned();
       this.#abort?.abort(gone());

@@ -2,8 +2,10 @@
 // reaches a loopback address through the user's browser (DNS rebinding); its Host or Origin gives it away.
 import { EvokeError } from '../core/errors.ts';
 
-const loopbackAuthority = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
-const loopbackOrigin = /^https?:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
+const octet = '(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
+const loopback = `(localhost|127(\\.${octet}){3}|\\[::1\\])(:\\d{1,5})?`;
+const loopbackAuthority = new RegExp(`^${loopback}$`, 'i');
+const loopbackOrigin = new RegExp(`^https?://${loopback}$`, 'i');
 
 /**
  * `host`: the authority the client named; `origin`: its Origin header, where it sent one.
@@ -19,4 +21,14 @@ export function checkHost(host: string | undefined, origin: string | undefined):
   if (origin !== undefined && !loopbackOrigin.test(origin)) {
     throw new EvokeError('FOREIGN_HOST', { detail: 'The Origin header names a page that is not of this machine.' });
   }
+}
+
+/**
+ * `site` and `destination`: Sec-Fetch-Site and Sec-Fetch-Dest of a request without Origin. An image or frame of a foreign
+ * page has none, and would still make the service compute; a link may be followed.
+ * @throws EvokeError FOREIGN_HOST
+ */
+export function checkSite(site: unknown, destination: unknown): void {
+  if (site !== 'cross-site' || destination === 'document') return;
+  throw new EvokeError('FOREIGN_HOST', { detail: 'The request comes from a page that is not of this machine.' });
 }

@@ -19,8 +19,10 @@ import { builtInGenerators, type GeneratorRegistry } from '../generators/registr
 import { Board } from '../queue/board.ts';
 import { ChunkEvents } from '../queue/chunk-events.ts';
 import { ChunkQueue } from '../queue/chunk-queue.ts';
+import { RedisHoldBook } from '../queue/hold-book.ts';
 import { Processes } from '../queue/processes.ts';
 import { RedisUsageBook } from '../queue/usage-book.ts';
+import { Ahead } from '../scheduler/ahead.ts';
 import { Delivery } from '../scheduler/delivery.ts';
 import { Flights } from '../scheduler/flights.ts';
 import { AsyncRequests } from '../scheduler/requests.ts';
@@ -36,16 +38,20 @@ import { verifying } from '../store/verifying.ts';
 import { buildApp } from './app.ts';
 import { AtHand } from './at-hand.ts';
 import { BatchViews } from './batch-views.ts';
+import { BodyRoom } from './body-room.ts';
 import { ClientQuota } from './client-quota.ts';
+import { Deliveries } from './deliveries.ts';
 import type { ApiDeps } from './deps.ts';
+import { rangeBytesMax } from './event-range-list.ts';
 import { EventStreams } from './event-stream.ts';
 import type { Edge } from './exchange.ts';
 import { FailedRequests } from './failed-requests.ts';
-import { isRemakeable } from './handlers/materialization.ts';
 import { generatingThreads } from './handlers/plan.ts';
 import { ApiMetrics } from './metrics.ts';
 import { openapi } from './openapi.ts';
 import { Orders } from './orders.ts';
+import { RangeHolds } from './range-holds.ts';
+import { RangeTally } from './range-tally.ts';
 import { Recency } from './recency.ts';
 import { Representations } from './representations.ts';
 import { routes } from './routes.ts';
@@ -57,6 +63,9 @@ import { SharedMetrics } from './shared-metrics.ts';
 const representationsMax = 100_000;
 /** Tasks of the marshalling threads that may wait, per thread. */
 const marshalQueueMax = 32;
+
+/** Request bodies that may be larger than others, of all clients together. */
+const largeBodiesBytesMax = 64 * 1024 * 1024;
 
 export interface RunningApi {
   /** `http://127.0.0.1:8080` */
@@ -103,7 +112,9 @@ export async function startApi(
   const events = new ChunkEvents(redis);
   const processes = new Processes({ ...redis, clock });
   const book = new RedisUsageBook(redis);
-  const recency = new Recency(book, { clock, log });
+  const holdBook = new RedisHoldBook(redis);
+  const deliveries = new Deliveries(holdBook, log);
+  const recency = new Recency(book, { clock, log, beside: deliveries });
   const marshaller = new Marshaller({
     threads: availableParallelism(),
     queueMax: marshalQueueMax * availableParallelism(),
@@ -122,7 +133,7 @@ export async function startApi(
   const evictor = new Evictor({
     chunks,
     catalog,
-    canRemake: (dataset) => isRemakeable(dataset, { registry }),
+    canRemake: (dataset) => registry.canRemake(dataset),
     book,
     onDifferent: (chunk) => log.error({ chunk }, 'a chunk differs from the one recorded for the same writer'),
     ledger,
@@ -135,12 +146,8 @@ export async function startApi(
     'Record batches that are marshalled or wait for a thread.',
     () => marshaller.tasks,
   );
-  const sharedMetrics = new SharedMetrics(metrics.registry, {
-    queue,
-    processes,
-    book,
-    capacityBytes: async () => config.capacityBytes ?? (await opened.capacityBytes()),
-  });
+  const capacityBytes = async () => config.capacityBytes ?? (await opened.capacityBytes());
+  const sharedMetrics = new SharedMetrics(metrics.registry, { queue, processes, book, holds: holdBook, capacityBytes });
   const board = new Board(redis);
   const batches = new Batches(store, clock);
   const stopping = new AbortController();
@@ -167,6 +174,23 @@ export async function startApi(
     'outcome',
     () => ({ ...requests.stats }),
   );
+  const ahead = new Ahead({
+    chunks,
+    flights,
+    catalog,
+    threads: () => generatingThreads({ processes }),
+    time: systemTime,
+    log,
+  });
+  const tally = new RangeTally();
+  const holdMs = config.holdSeconds * 1000;
+  const eventRanges = {
+    listMax: config.eventRanges,
+    holds: new RangeHolds({ book: holdBook, deliveries, registry, capacityBytes, holdMs, log }),
+    ahead,
+    tally,
+  };
+  countEventRanges(metrics, { ahead, tally, deliveries });
   const reports = new ThreadedReports({ store: location, prices: config, log });
   const version = serviceVersion();
   const deps: ApiDeps = {
@@ -183,6 +207,7 @@ export async function startApi(
     streams,
     requests,
     failures,
+    eventRanges,
     asyncWaitSecondsMax: config.waitSeconds,
     stopping: stopping.signal,
     marshaller,
@@ -196,6 +221,7 @@ export async function startApi(
     prices: config,
     reports: new ReportDesk((query, signal) => reports.compute(query, signal)),
     chunkSeconds: config.chunkSeconds,
+    chainLinks: config.chainLinks,
     clock,
     version,
     document: openapi(routes, version),
@@ -207,16 +233,20 @@ export async function startApi(
     metrics,
     log,
     bodyBytesMax: config.bodyBytes,
+    bodyRoom: new BodyRoom(Math.max(largeBodiesBytesMax, 2 * rangeBytesMax * config.eventRanges)),
+    deliveries,
     stallMs: config.stallSeconds * 1000,
     logsAll: config.logLevel === 'debug' || config.logLevel === 'trace',
     draining: false,
   };
   const close = async () => {
     await requests.close();
+    await ahead.close();
     await orders.settled(flights);
     await recency.close();
     await Promise.allSettled([processes.leave(), events.close(), queue.close(), marshaller.close(), reports.close()]);
     book.close();
+    holdBook.close();
     board.close();
     await ownLedger.close();
     await hot.close();
@@ -226,6 +256,9 @@ export async function startApi(
       host: config.host,
       port: config.port,
       connectionsMax: config.connections,
+      headerBytesMax: config.headerBytes,
+      requestMs: config.requestSeconds * 1000,
+      idleMs: config.idleSeconds * 1000,
       stallMs: edge.stallMs,
     });
     metrics.gauge('evoke_connections', 'Open connections.', () => server.connections);
@@ -252,6 +285,33 @@ export async function startApi(
     await close();
     throw error;
   }
+}
+
+function countEventRanges(
+  metrics: ApiMetrics,
+  { ahead, tally, deliveries }: { ahead: Ahead; tally: RangeTally; deliveries: Deliveries },
+): void {
+  metrics.counts(
+    'evoke_event_ranges_total',
+    'Event ranges asked for, by what became of them.',
+    'outcome',
+    () => tally.counts,
+  );
+  metrics.counts(
+    'evoke_event_ranges_delivered_total',
+    'Event ranges held no longer because this process sent their events.',
+    'means',
+    () => ({ sent: deliveries.released }),
+  );
+  metrics.gauge('evoke_ahead_lists', 'Lists of event ranges whose chunks this process makes ahead.', () => ahead.size);
+  metrics.counts(
+    'evoke_ahead_lists_total',
+    'Lists of event ranges to be made ahead: begun, turned away, and how they ended.',
+    'outcome',
+    () => ({
+      ...ahead.stats,
+    }),
+  );
 }
 
 /**

@@ -11,7 +11,11 @@ export const errorsAnywhere: readonly ErrorCode[] = [
   'MALFORMED_REQUEST',
   'FOREIGN_HOST',
   'METHOD_NOT_ALLOWED',
+  'REQUEST_TIMEOUT',
+  'TARGET_TOO_LONG',
+  'HEADERS_TOO_LARGE',
   'INTERNAL',
+  'OVERLOADED',
 ];
 /** What any route under /v1/ may answer besides. */
 export const errorsOfApi: readonly ErrorCode[] = ['TOO_MANY_REQUESTS'];
@@ -65,7 +69,7 @@ function requestBody(schema: z.ZodType): Doc {
   return { required, content: { 'application/json': { schema: schemaOf(schema, 'input') } } };
 }
 
-function responseDoc({ description, schema, mediaTypes = [], headers = [] }: ResponseDoc): Doc {
+function responseDoc({ description, schema, codesWithin, mediaTypes = [], headers = [] }: ResponseDoc): Doc {
   const content: Doc = {};
   if (schema !== undefined) content['application/json'] = { schema: schemaOf(schema, 'output') };
   for (const mediaType of mediaTypes) content[mediaType] = {};
@@ -73,6 +77,7 @@ function responseDoc({ description, schema, mediaTypes = [], headers = [] }: Res
     description,
     headers: headerRefs([...headersAlways, ...headers, ...(schema === undefined ? [] : ['Content-Length' as const])]),
     ...(Object.keys(content).length === 0 ? {} : { content }),
+    ...(codesWithin === undefined ? {} : { 'x-codes-within': codesWithin }),
   };
 }
 

@@ -13,14 +13,17 @@ export class Recency {
   readonly #book: Pick<UsageBook, 'touch'>;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #beside: { tell(): Promise<void> } | undefined;
   readonly #timer: NodeJS.Timeout;
   #used = new Map<string, number>();
   #telling: Promise<void> = Promise.resolve();
 
-  constructor(book: Pick<UsageBook, 'touch'>, options: { clock: Clock; log: Log }) {
+  /** `beside` is told at the same time, whether or not chunks were used. */
+  constructor(book: Pick<UsageBook, 'touch'>, options: { clock: Clock; log: Log; beside?: { tell(): Promise<void> } }) {
     this.#book = book;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#beside = options.beside;
     this.#timer = setInterval(() => this.#tellOnce(), tellEveryMs);
     this.#timer.unref();
   }
@@ -43,6 +46,7 @@ export class Recency {
   }
 
   async #tell(): Promise<void> {
+    await this.#beside?.tell();
     if (this.#used.size === 0) return;
     const entries = [...this.#used].map(([key, usedAtMs]) => ({ key, usedAtMs }));
     this.#used = new Map();

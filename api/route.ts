@@ -14,6 +14,8 @@ export interface ResponseDoc {
   readonly description: string;
   /** Of a JSON body. */
   readonly schema?: z.ZodType;
+  /** Of the problems that may stand within it. */
+  readonly codesWithin?: readonly ErrorCode[];
   /** Of a body that is not JSON. */
   readonly mediaTypes?: readonly string[];
   readonly headers?: readonly HeaderName[];
@@ -36,6 +38,10 @@ interface RouteSpec<P extends z.ZodObject, Q extends z.ZodObject, B extends z.Zo
   readonly body?: B;
   /** The handler checks the body itself, and `body` is documentation: for refusals that depend on more than the body. */
   readonly bodyChecked?: 'by handler';
+  /** Where bodies may be larger than the setting BODY_BYTES says: bytes at most. */
+  readonly bodyBytesMax?: (deps: ApiDeps) => number;
+  /** Objects of the body may have any key, also `__proto__`: the handler checks them itself. */
+  readonly bodyAnyKeys?: boolean;
   /** Answers what it knows already, without looking at the request anew; undefined where it does not. */
   readonly shortcut?: (raw: RawInput, deps: ApiDeps) => Answer | Promise<Answer> | undefined;
   readonly handler: (input: Input<z.output<P>, z.output<Q>, z.output<B>>, deps: ApiDeps) => Answer | Promise<Answer>;
@@ -52,6 +58,8 @@ export interface Route extends RouteDescription {
   readonly params: z.ZodObject;
   readonly query: z.ZodObject;
   readonly body: z.ZodType | undefined;
+  readonly bodyBytesMax?: ((deps: ApiDeps) => number) | undefined;
+  readonly bodyAnyKeys?: boolean | undefined;
   /** Validates and answers; throws (or rejects with) EvokeError. */
   answer(raw: RawInput, deps: ApiDeps): Answer | Promise<Answer>;
 }
@@ -76,6 +84,8 @@ export function route<
     params,
     query,
     body,
+    bodyBytesMax: spec.bodyBytesMax,
+    bodyAnyKeys: spec.bodyAnyKeys,
     answer(raw, deps) {
       const atOnce = spec.shortcut?.(raw, deps);
       if (atOnce !== undefined) return atOnce;

@@ -13,6 +13,7 @@ import { getHealth, getMetrics, getOpenapi, getReadiness, getVersion, listWorker
 import { deletePin, putPin } from './handlers/pins.ts';
 import { getPlan } from './handlers/plan.ts';
 import { getProvenance } from './handlers/provenance.ts';
+import { getPythonClient } from './handlers/python-client.ts';
 import { getCostReport } from './handlers/reports.ts';
 import type { HeaderName } from './headers.ts';
 import { costQuery, costReportShown } from './report-schemas.ts';
@@ -139,7 +140,7 @@ export const routes: readonly Route[] = [
       200: { description: 'The same was declared before.', schema: s.datasetShown },
       201: { description: 'Declared.', schema: s.datasetShown, headers: ['Location'] },
     },
-    errors: [...bodied, 'MALFORMED_NAME', 'DATASET_CONFLICT', 'INVALID_DECLARATION', 'NOT_BUILT', 'STORE_UNAVAILABLE'],
+    errors: [...bodied, 'MALFORMED_NAME', 'DATASET_CONFLICT', 'INVALID_DECLARATION', 'STORE_UNAVAILABLE'],
     handler: declareDataset,
   }),
   route({
@@ -292,6 +293,14 @@ export const routes: readonly Route[] = [
     errors: ['NOT_FOUND'],
     handler: getPageAsset,
   }),
+  route({
+    method: 'GET',
+    path: '/client/evoke.py',
+    summary: 'The client for Python, one file',
+    responses: { 200: { description: 'The file.', mediaTypes: ['text/x-python'], headers: paged }, 304: unchanged },
+    errors: [],
+    handler: getPythonClient,
+  }),
   ...workRoutes,
   route({
     method: 'GET',
@@ -311,7 +320,6 @@ export const routes: readonly Route[] = [
   }),
   ...toCome('POST', `${dataset}/audit`),
   ...toCome('GET', '/v1/files/{scope}/{name}/{file}'),
-  ...toCome('POST', '/v1/event-ranges'),
   ...toCome('GET', '/v1/reports/tradeoff'),
   ...toCome('GET', '/v1/exclusions'),
   ...toCome('POST', '/v1/exclusions/{id}/recover'),

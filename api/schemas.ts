@@ -1,9 +1,11 @@
 // The JSON of the API, as zod schemas: what requests are checked against and what /openapi.json shows.
 import { z } from 'zod';
+import { lfnProblem } from '../core/files.ts';
 
+const namePattern = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}';
 export const scope = z
   .string()
-  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$/, '1 to 200 of A-Z a-z 0-9 _ . -, not beginning with . or -')
+  .regex(new RegExp(`^${namePattern}$`), '1 to 200 of A-Z a-z 0-9 _ . -, not beginning with . or -')
   .describe('The scope of a dataset.');
 export const name = scope.describe('The name of a dataset within its scope.');
 const rangePattern = '[1-9]\\d{0,15}-[1-9]\\d{0,15}';
@@ -42,6 +44,18 @@ export const eventNumberText = z
 export const datasetPath = z.strictObject({ scope, name });
 export const pageQuery = z.strictObject({ limit, after });
 
+/** Files that exist by name only. */
+const filesDeclared = z.strictObject({
+  eventsPerFile: z.int().min(1).describe('File n, from 1, has the nth so many events; the last one what is left.'),
+  lfn: z
+    .string()
+    .superRefine((lfn, context) => {
+      const problem = lfnProblem(lfn);
+      if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+    })
+    .describe('Logical file name, with `{n}` or `{n:06}` where the number of the file stands.'),
+});
+
 /** The body of a declaration; integers are safe ones. Parameters are checked by the generator's own schema. */
 export const declaration = z.strictObject({
   generator: z.string().min(1).max(200).describe('Name of a generator.'),
@@ -50,8 +64,12 @@ export const declaration = z.strictObject({
   seed: z.int().min(0).describe('Names the random stream.'),
   events: z.int().min(1).describe('How many events there are.'),
   chunkEvents: z.int().min(1).optional().describe('Events of a chunk; chosen by cost unless said.'),
-  input: z.string().max(401).optional().describe('`scope:name` of the dataset that the generator reads.'),
-  files: z.unknown().optional().describe('Not built yet.'),
+  input: z
+    .string()
+    .regex(new RegExp(`^${namePattern}:${namePattern}$`), 'write scope:name')
+    .optional()
+    .describe('`scope:name` of the dataset that the generator reads; it has at least as many events.'),
+  files: filesDeclared.optional(),
 });
 
 export const pinBody = z
@@ -86,6 +104,19 @@ export const generatorShown = z.object({
   formats: z.array(z.object({ name: z.string(), mediaType: z.string(), extension: z.string() })),
   reproducibility,
   input: z.enum(['none', 'required']),
+  inputColumns: z.array(z.string()).optional().describe('Columns that the input must have.'),
+});
+
+const filesShown = z.object({ eventsPerFile: z.int(), lfn: z.string() });
+
+const inputShown = z.object({
+  dataset: z.string(),
+  generator: z.string(),
+  version: z.string(),
+  parameters: z.record(z.string(), z.unknown()),
+  seed: z.int(),
+  derivation: hex64,
+  retired: z.literal(true).optional().describe('It was found wrong: so is what is derived from it, perhaps.'),
 });
 
 export const datasetDefinition = z.object({
@@ -95,7 +126,8 @@ export const datasetDefinition = z.object({
   version: z.string(),
   parameters: z.record(z.string(), z.unknown()),
   seed: z.int(),
-  input: hex64.optional().describe('Derivation of the input.'),
+  input: z.string().optional().describe('`scope:name` of the dataset that it is derived from.'),
+  files: filesShown.optional(),
   events: z.int(),
   chunkEvents: z.int(),
   batchEvents: z.int(),
@@ -105,6 +137,7 @@ export const datasetDefinition = z.object({
 });
 
 export const datasetShown = datasetDefinition.extend({
+  inputs: z.array(inputShown).optional().describe('What it is derived from, the nearest first.'),
   columns: z.array(column),
   reproducibility,
   materializedChunks: z.int(),
@@ -128,6 +161,17 @@ export const chunkState = z.enum(['virtual', 'queued', 'generating', 'materializ
 
 export const stateRun = z.object({ firstChunk: z.int(), lastChunk: z.int(), state: chunkState });
 
+const plannedInput = z.object({
+  dataset: z.string(),
+  derivation: hex64,
+  means: z.enum(['read', 'remake', 'both', 'none']).describe('`none`: all that is derived from it is read.'),
+  chunksRead: z.int().describe('Reads of stored chunks: one that is read for two chunks counts twice.'),
+  eventsRemade: z.int().describe('Events that are made on the way, and not kept.'),
+  cpuSeconds: z.number(),
+  seconds: z.number(),
+  why: z.string(),
+});
+
 export const planShown = z.object({
   runs: z.array(
     z.object({
@@ -139,6 +183,10 @@ export const planShown = z.object({
       bytes: z.number(),
       cost: z.number(),
       why: z.string(),
+      inputs: z
+        .array(plannedInput)
+        .optional()
+        .describe('What a run that is generated takes of its inputs, the nearest first: a part of its own figures.'),
     }),
   ),
   total: z.object({
@@ -150,6 +198,17 @@ export const planShown = z.object({
   }),
   currency: z.string(),
   nextChunk: z.int().optional().describe('The first chunk that is not in the runs, where there are too many to show.'),
+});
+
+const inputUseShown = z.object({
+  dataset: z.string(),
+  derivationId: hex64,
+  derivation: z.record(z.string(), z.unknown()),
+  batchEvents: z.int(),
+  readEvents: z.int().optional().describe('Events that were read from stored chunks.'),
+  remadeEvents: z.int().optional().describe('Events that were made again on the way, and not kept.'),
+  cpuSeconds: z.number().optional().describe('Of remaking; without what its own input took.'),
+  wallSeconds: z.number().optional(),
 });
 
 export const provenanceShown = z.object({
@@ -168,8 +227,12 @@ export const provenanceShown = z.object({
   code: z.string().optional(),
   runtime: z.object({ node: z.string(), v8: z.string(), arch: z.string(), platform: z.string() }).optional(),
   worker: z.object({ host: z.string(), pid: z.int(), id: z.string() }).optional(),
-  cpuSeconds: z.number().optional(),
+  cpuSeconds: z.number().optional().describe('Without what remaking its inputs took.'),
   wallSeconds: z.number().optional(),
+  inputs: z
+    .array(inputUseShown)
+    .optional()
+    .describe('What it is derived from, the nearest first; of a stored chunk also what that took.'),
   attempt: z.int().optional(),
   generatedAt: z.string().optional(),
   requestId: z.string().optional().describe('The request that asked first.'),

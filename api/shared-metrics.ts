@@ -1,6 +1,7 @@
 // What all processes share, as one api process sees it: queue, workers, room in the store. Looked up when somebody asks for
 // metrics; what nobody can tell at that moment (Redis is away) is left out, and never shown as an old number.
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { HoldBook } from '../core/hold-book.ts';
 import type { ChunkQueue } from '../queue/chunk-queue.ts';
 import type { LivingProcess, Processes } from '../queue/processes.ts';
 
@@ -8,6 +9,7 @@ export interface SharedSources {
   readonly queue: Pick<ChunkQueue, 'depth'>;
   readonly processes: Pick<Processes, 'list'>;
   readonly book: { usage(): Promise<{ usedBytes: number; reservedBytes: number } | undefined> };
+  readonly holds: Pick<HoldBook, 'held'>;
   /** Undefined while nobody has decided it. */
   readonly capacityBytes: () => Promise<number | undefined>;
 }
@@ -24,6 +26,9 @@ const workerCounters = [
   ['bytes', 'evoke_worker_stored_bytes_total', 'Bytes of chunks stored.'],
   ['cpuSeconds', 'evoke_worker_cpu_seconds_total', 'CPU of the generating threads.'],
   ['wastedCpuSeconds', 'evoke_worker_wasted_cpu_seconds_total', 'Of that, what came to nothing.'],
+  ['remakingCpuSeconds', 'evoke_worker_remaking_cpu_seconds_total', 'Of the CPU, what remaking inputs took.'],
+  ['inputEventsRead', 'evoke_worker_input_events_read_total', 'Events of inputs that were read from stored chunks.'],
+  ['inputEventsRemade', 'evoke_worker_input_events_remade_total', 'Events of inputs that were made again on the way.'],
   ['ledgerEntries', 'evoke_worker_ledger_entries_total', 'Entries taken for the ledger.'],
   ['ledgerSegments', 'evoke_worker_ledger_segments_total', 'Segments of the ledger written.'],
   ['ledgerLost', 'evoke_worker_ledger_lost_total', 'Entries that will never be in the ledger.'],
@@ -67,6 +72,7 @@ export class SharedMetrics {
   readonly #threads: Gauge<'state'>;
   readonly #stored: Gauge<'kind'>;
   readonly #capacity: Gauge;
+  readonly #held: Gauge<'what'>;
   readonly #batches: Gauge;
   readonly #counters: readonly RoleCounter[];
 
@@ -80,6 +86,11 @@ export class SharedMetrics {
     this.#threads = gauge('evoke_worker_threads', 'Generating threads of living workers, by state.', 'state');
     this.#stored = gauge('evoke_store_bytes', 'Bytes of chunks, stored and reserved for chunks being made.', 'kind');
     this.#capacity = gauge('evoke_store_capacity_bytes', 'Bytes that chunks may take.');
+    this.#held = gauge(
+      'evoke_held',
+      'What is held for event ranges that were not delivered yet: ranges, their chunks, and the bytes that those may take.',
+      'what',
+    );
     this.#batches = gauge('evoke_batches_active', 'Batches that are not over.');
     const counter = (role: Role, field: string, name: string, help: string) => ({
       role,
@@ -99,15 +110,17 @@ export class SharedMetrics {
 
   /** Asks everybody, each within the bound of its own calls. Never rejects. */
   async look(): Promise<void> {
-    const { queue, processes, book, capacityBytes } = this.#sources;
-    const [depth, living, usage, capacity] = await Promise.all([
+    const { queue, processes, book, holds, capacityBytes } = this.#sources;
+    const [depth, living, usage, held, capacity] = await Promise.all([
       queue.depth().catch(() => undefined),
       processes.list().catch(() => undefined),
       book.usage().catch(() => undefined),
+      holds.held().catch(() => undefined),
       capacityBytes().catch(() => undefined),
     ]);
     show(this.#queued, 'state', depth);
     show(this.#stored, 'kind', usage && { stored: usage.usedBytes, reserved: usage.reservedBytes });
+    show(this.#held, 'what', held && { ...held });
     this.#capacity.remove();
     if (capacity !== undefined) this.#capacity.set(capacity);
     this.#showWorkers(living?.filter(({ role }) => role === 'worker'));

@@ -1,7 +1,10 @@
-// The routes of long work: batches, and requests that are answered later.
+// The routes of long work: batches, requests that are answered later, and event ranges that are made ahead.
 import { z } from 'zod';
+import { rangeBytesMax } from './event-range-list.ts';
+import { eventRangesBody, eventRangesShown } from './event-range-schemas.ts';
 import { eventStreamType } from './event-stream.ts';
 import { createBatch, deleteBatch, getBatch, listBatches, patchBatch, streamBatch } from './handlers/batches.ts';
+import { postEventRanges, rangeErrors } from './handlers/event-ranges.ts';
 import { deleteRequest, getRequest, streamRequest } from './handlers/requests.ts';
 import { type ResponseDoc, type Route, route } from './route.ts';
 import { pageOf, pageQuery } from './schemas.ts';
@@ -120,5 +123,23 @@ export const workRoutes: readonly Route[] = [
     responses: streamed,
     errors: ['REQUEST_NOT_FOUND', 'OVERLOADED', 'STORE_UNAVAILABLE'],
     handler: streamRequest,
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/event-ranges',
+    summary: "PanDA's event ranges: where their events are, held and made ahead",
+    body: eventRangesBody,
+    bodyChecked: 'by handler',
+    bodyBytesMax: (deps) => deps.eventRanges.listMax * rangeBytesMax,
+    bodyAnyKeys: true,
+    responses: {
+      200: {
+        description: 'The list, in its order.',
+        schema: eventRangesShown,
+        codesWithin: rangeErrors,
+      },
+    },
+    errors: ['BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE', 'INVALID_BODY', 'OVERLOADED', 'STORE_UNAVAILABLE'],
+    handler: postEventRanges,
   }),
 ];

@@ -31,6 +31,24 @@ async function runsOf(path, chunks) {
   return [...runs, { firstChunk: (runs.at(-1)?.lastChunk ?? -1) + 1, lastChunk: chunks - 1, state: 'unseen' }];
 }
 
+/**
+ * What never changes of a dataset, in one line.
+ * @param {any} dataset its definition
+ */
+export function definitionLine({ generator, version, input, events, chunkEvents, chunks }) {
+  const made = input === undefined ? `${generator} ${version}` : `${generator} ${version}, derived from ${input}`;
+  return `${made} · ${plural(events, 'event')} in ${plural(chunks, 'chunk')} of ${count(chunkEvents)}`;
+}
+
+/**
+ * What a person should know before reading its events.
+ * @param {any} dataset as it stands now
+ */
+export function tagsOf({ pinned, retired, inputs = [] }) {
+  const isFromRetired = inputs.some((/** @type {any} */ input) => input.retired === true);
+  return [pinned && 'pinned', retired && 'retired', isFromRetired && 'input retired'].filter(Boolean).join(', ');
+}
+
 class DatasetRow {
   isSeen = false;
   isBusy = false;
@@ -43,13 +61,11 @@ class DatasetRow {
   element = h('li', {}, h('p', { class: 'line' }, this.#name, this.#tags, this.#sum), this.#strip.element, this.#facts);
 
   /** @param {any} dataset its definition */
-  update({ scope, name, generator, version, events, chunkEvents, chunks }) {
+  update(dataset) {
+    const { scope, name } = dataset;
     this.#path = `v1/datasets/${encodeURIComponent(scope)}/${encodeURIComponent(name)}`;
     setText(this.#name, `${scope}:${name}`);
-    setText(
-      this.#facts,
-      `${generator} ${version} · ${plural(events, 'event')} in ${plural(chunks, 'chunk')} of ${count(chunkEvents)}`,
-    );
+    setText(this.#facts, definitionLine(dataset));
   }
 
   get isVisible() {
@@ -59,7 +75,8 @@ class DatasetRow {
 
   async look() {
     try {
-      const { chunks, materializedChunks, materializedBytes, pinned, retired } = await askJson(this.#path);
+      const dataset = await askJson(this.#path);
+      const { chunks, materializedChunks, materializedBytes } = dataset;
       const runs = await runsOf(this.#path, chunks);
       const sums = tally(runs);
       const failed = sums.get('failed') ?? 0;
@@ -71,7 +88,7 @@ class DatasetRow {
       if (failed > 0) said.push(`${count(failed)} failed`);
       if (sums.has('unseen')) said.push('hatched: too scattered to be shown');
       setText(this.#sum, said.join(' · '));
-      setText(this.#tags, [pinned && 'pinned', retired && 'retired'].filter(Boolean).join(', '));
+      setText(this.#tags, tagsOf(dataset));
       this.isSeen = true;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;

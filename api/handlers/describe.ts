@@ -1,6 +1,6 @@
 // How datasets are shown.
 import { chunkCount } from '../../core/chunk.ts';
-import type { Dataset, DatasetName } from '../../core/dataset.ts';
+import { type Dataset, type DatasetName, parseDatasetName } from '../../core/dataset.ts';
 import { isOnGrid } from '../../store/chunks.ts';
 import type { ApiDeps, Generator } from '../deps.ts';
 
@@ -10,11 +10,18 @@ export function datasetPathOf({ scope, name }: DatasetName): string {
 
 /** What never changes of a dataset. */
 export function definitionOf(dataset: Dataset) {
-  const { scope, name, derivation, events, chunkEvents, batchEvents, derivationId, declaredAt } = dataset;
+  const { scope, name, derivation, events, chunkEvents, batchEvents, derivationId, declaredAt, files } = dataset;
+  const { generator, version, parameters, seed } = derivation;
+  const input = dataset.inputs?.[0]?.dataset;
   return {
     scope,
     name,
-    ...derivation,
+    generator,
+    version,
+    parameters,
+    seed,
+    ...(input === undefined ? {} : { input }),
+    ...(files === undefined ? {} : { files: { eventsPerFile: files.eventsPerFile, lfn: files.lfn } }),
     events,
     chunkEvents,
     batchEvents,
@@ -26,16 +33,18 @@ export function definitionOf(dataset: Dataset) {
 
 /** The definition, and how the dataset stands now. */
 export async function describe(dataset: Dataset, deps: ApiDeps) {
-  const [stored, pin, retired] = await Promise.all([
+  const [stored, pin, retired, inputs] = await Promise.all([
     countStored(dataset, deps),
     deps.catalog.pinOf(dataset),
     deps.catalog.isRetired(dataset),
+    inputsShown(dataset, deps),
   ]);
   const { generator, version, parameters } = dataset.derivation;
   const registered: Generator | undefined = deps.registry.find(generator, version);
   const crossSection = registered?.crossSection?.(parameters);
   return {
     ...definitionOf(dataset),
+    ...(inputs === undefined ? {} : { inputs }),
     columns: dataset.columns,
     reproducibility: dataset.reproducibility,
     materializedChunks: stored.chunks,
@@ -44,6 +53,19 @@ export async function describe(dataset: Dataset, deps: ApiDeps) {
     retired,
     ...(crossSection === undefined ? {} : { crossSection }),
   };
+}
+
+/** What is derived from a retired dataset goes on being served, and says what it came from. */
+async function inputsShown({ inputs }: Dataset, { catalog }: ApiDeps) {
+  if (inputs === undefined) return undefined;
+  return Promise.all(
+    inputs.map(async ({ dataset, derivation, derivationId }) => {
+      const { generator, version, parameters, seed } = derivation;
+      const isRetired = await catalog.isRetired(parseDatasetName(dataset));
+      const link = { dataset, generator, version, parameters, seed, derivation: derivationId };
+      return isRetired ? { ...link, retired: true } : link;
+    }),
+  );
 }
 
 async function countStored(dataset: Dataset, { chunks }: ApiDeps): Promise<{ chunks: number; bytes: number }> {

@@ -59,7 +59,7 @@ function answer(input: Asked, prepared: Prepared, deps: ApiDeps): Answer | Promi
   }
   const ifNoneMatch = input.header('if-none-match');
   if (ifNoneMatch !== undefined && namesTag(ifNoneMatch, prepared.quotedTag, 'weak')) {
-    return { status: 304, headers: prepared.headers };
+    return { status: 304, headers: prepared.headers, delivers: prepared.selection };
   }
   const preference = asyncPreference(input.header('prefer'), deps.asyncWaitSecondsMax);
   const known = deps.representations.find(prepared.tag);
@@ -89,7 +89,9 @@ function handOver(
   if (method === 'HEAD') return { status, headers };
   const given = ({ pieces, ends }: BodyAtHand): Answer => {
     tellHandedOver({ requestId, prepared, ends, bytes }, deps);
-    return { status, headers, body: { kind: 'bytes', pieces: bytes === undefined ? pieces : sliceOf(pieces, bytes) } };
+    const delivers = reachesEnd(bytes, known) ? prepared.selection : undefined;
+    const sent = bytes === undefined ? pieces : sliceOf(pieces, bytes);
+    return { status, headers, body: { kind: 'bytes', pieces: sent }, delivers };
   };
   const body = deps.atHand.find(prepared, stored);
   if (body !== undefined) return given(body);
@@ -108,6 +110,11 @@ function wantedBytes(input: Asked, prepared: Prepared, known: KnownRepresentatio
   const ifRange = input.header('if-range');
   if (ifRange !== undefined && ifRange !== prepared.quotedTag) return undefined;
   return byteRange(range, known.length);
+}
+
+/** Whether the client has it all then: also who goes on where an answer broke off. */
+function reachesEnd(bytes: ByteRange | undefined, known: KnownRepresentation | undefined): boolean {
+  return bytes === undefined || bytes.last + 1 === known?.length;
 }
 
 function peekAll({ fewChunks }: Prepared, { chunks }: ApiDeps): Buffer[] | undefined {
@@ -184,6 +191,7 @@ async function deliver(
   return {
     status,
     headers,
+    delivers: reachesEnd(bytes, known) ? selection : undefined,
     body: {
       kind: 'stream',
       pieces: bytes === undefined ? whole : bytesWithin(whole, bytes),

@@ -16,7 +16,7 @@ export function listGenerators({ query }: Input<unknown, PageQuery>, { registry 
 }
 
 function show(generator: Generator) {
-  const { name, version, description, columns, reproducibility, input } = generator;
+  const { name, version, description, columns, reproducibility, input, inputColumns } = generator;
   return {
     name,
     version,
@@ -26,6 +26,7 @@ function show(generator: Generator) {
     formats: Object.values(formats).map(({ name, mediaType, extension }) => ({ name, mediaType, extension })),
     reproducibility,
     input,
+    ...(inputColumns === undefined ? {} : { inputColumns }),
   };
 }
 

@@ -3,12 +3,10 @@ import { chunkCount, chunkRange, chunksCovering } from '../../core/chunk.ts';
 import { checkWithin, type Dataset, type DatasetName } from '../../core/dataset.ts';
 import { EvokeError } from '../../core/errors.ts';
 import { type EventRange, parseEventRange, rangeOfEventNumbers } from '../../core/event-range.ts';
-import { indicesAmong, surveyRange } from '../../scheduler/survey.ts';
+import { surveyRange } from '../../scheduler/survey.ts';
 import { type Answer, type Input, noContent, page } from '../answer.ts';
 import type { ApiDeps } from '../deps.ts';
-import { underway } from './underway.ts';
-
-export type ChunkStateName = 'virtual' | 'queued' | 'generating' | 'materialized' | 'failed' | 'fossil';
+import { type ChunkStateName, statesUnderway, underway } from './underway.ts';
 
 type Query = {
   startEvent?: number | undefined;
@@ -23,14 +21,8 @@ export async function getMaterialization({ params, query }: Input<DatasetName, Q
   const range = afterChunk(dataset, rangeOf(dataset, query), query.after);
   if (range === undefined) return page([], null);
   const span = chunksCovering(range, dataset.chunkEvents);
-  const { working, failed } = await underway(deps);
-  const special = new Map<number, ChunkStateName>();
-  for (const index of indicesAmong(dataset, span, failed)) special.set(index, 'failed');
-  for (const state of ['queued', 'generating'] as const) {
-    const keys = [...working].filter(([, current]) => current === state).map(([key]) => key);
-    for (const index of indicesAmong(dataset, span, keys)) special.set(index, state);
-  }
-  const stored = isRemakeable(dataset, deps) ? 'materialized' : 'fossil';
+  const special = statesUnderway(dataset, span, await underway(deps));
+  const stored = deps.registry.canRemake(dataset) ? 'materialized' : 'fossil';
   const naming = { stored: (): ChunkStateName => stored, absent: 'virtual' as const, special };
   const items: { firstChunk: number; lastChunk: number; state: ChunkStateName }[] = [];
   for await (const { firstChunk, lastChunk, state } of surveyRange<ChunkStateName>(
@@ -59,11 +51,6 @@ function afterChunk(dataset: Dataset, range: EventRange, after: string | undefin
   if (index >= chunkCount(dataset)) return undefined;
   const first = Math.max(range.first, chunkRange(dataset, index).end);
   return first < range.end ? { first, end: range.end } : undefined;
-}
-
-/** Whether a registered generator makes this dataset's events, bit for bit: what it does not make again is never evicted. */
-export function isRemakeable({ derivation }: Dataset, { registry }: Pick<ApiDeps, 'registry'>): boolean {
-  return registry.find(derivation.generator, derivation.version)?.reproducibility === 'exact';
 }
 
 /** The chunks wholly inside the range, or all of them, become virtual again. */

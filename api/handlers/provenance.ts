@@ -5,8 +5,7 @@ import { EvokeError } from '../../core/errors.ts';
 import { eventNumber } from '../../core/event-range.ts';
 import { type Answer, type Input, json } from '../answer.ts';
 import type { ApiDeps } from '../deps.ts';
-import { type ChunkStateName, isRemakeable } from './materialization.ts';
-import { underway } from './underway.ts';
+import { type ChunkStateName, underway } from './underway.ts';
 
 export async function getProvenance(
   { params }: Input<DatasetName & { chunk: number }>,
@@ -32,10 +31,25 @@ export async function getProvenance(
     derivation: dataset.derivation,
     digests,
   };
-  if (stored === undefined) return json(200, { ...about, state: await stateOf(chunkKey(chunk), deps) });
-  const state: ChunkStateName = isRemakeable(dataset, deps) ? 'materialized' : 'fossil';
+  if (stored === undefined) {
+    return json(200, { ...about, ...chainOf(dataset), state: await stateOf(chunkKey(chunk), deps) });
+  }
+  const state: ChunkStateName = deps.registry.canRemake(dataset) ? 'materialized' : 'fossil';
   const { provenance, bytes } = stored;
   return json(200, { ...provenance, ...about, bytes, state, kept: await keptOf(dataset, state, deps) });
+}
+
+/** What it will be made of; of a stored chunk the trailer tells also what that took. */
+function chainOf({ inputs }: Dataset) {
+  if (inputs === undefined) return {};
+  return {
+    inputs: inputs.map(({ dataset, derivation, derivationId, batchEvents }) => ({
+      dataset,
+      derivation,
+      derivationId,
+      batchEvents,
+    })),
+  };
 }
 
 async function stateOf(key: string, deps: ApiDeps): Promise<ChunkStateName> {

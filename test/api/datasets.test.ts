@@ -136,15 +136,6 @@ test('a key named __proto__ is refused, and -0 is 0', async () => {
   expect((await service.put('/v1/datasets/decl/odd', { generator: 'quick', seed: 0, events: 1 })).status).toBe(200);
 });
 
-test('files are not built yet, and say so', async () => {
-  const reply = await service.put('/v1/datasets/decl/files', {
-    ...zmumu,
-    files: { eventsPerFile: 10, lfn: 'f{n:06}' },
-  });
-  expect(reply.status).toBe(501);
-  expect(reply.json()).toMatchObject({ code: 'NOT_BUILT' });
-});
-
 test('datasets are listed in pages, without gaps or repetitions', async () => {
   for (let i = 0; i < 5; i++) await service.put(`/v1/datasets/list/d${i}`, zmumu);
   const names: string[] = [];

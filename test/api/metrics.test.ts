@@ -86,11 +86,12 @@ test('what nobody can tell is left out, and comes back', async () => {
     queue: { depth: () => tell({ queued: 5, generating: 3 }) },
     processes: { list: () => tell([worker, leader]) },
     book: { usage: () => tell({ usedBytes: 10, reservedBytes: 2 }) },
+    holds: { held: () => tell({ ranges: 3, chunks: 2, bytes: 1 }) },
     capacityBytes: () => tell(100),
   } as unknown as SharedSources;
   const { registry } = new ApiMetrics();
   const shared = new SharedMetrics(registry, sources);
-  const names = ['evoke_queue_chunks', 'evoke_workers', 'evoke_worker_threads', 'evoke_store_bytes'];
+  const names = ['evoke_queue_chunks', 'evoke_workers', 'evoke_worker_threads', 'evoke_store_bytes', 'evoke_held'];
   const others = [
     'evoke_store_capacity_bytes',
     'evoke_worker_chunks_generated_total',
@@ -104,9 +105,9 @@ test('what nobody can tell is left out, and comes back', async () => {
       [...values.keys()].some((key) => key.split('{')[0] === name) ? total(values, name) : undefined,
     );
   };
-  expect(await ask()).toEqual([8, 1, 4, 12, 100, 7, 2, 11]);
+  expect(await ask()).toEqual([8, 1, 4, 12, 6, 100, 7, 2, 11]);
   away = true;
   expect(await ask()).toEqual(names.concat(others).map(() => undefined));
   away = false;
-  expect(await ask()).toEqual([8, 1, 4, 12, 100, 7, 2, 11]);
+  expect(await ask()).toEqual([8, 1, 4, 12, 6, 100, 7, 2, 11]);
 });

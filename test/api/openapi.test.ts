@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 type Operation = {
-  responses: Record<string, { headers: object; 'x-codes'?: string[] }>;
+  responses: Record<string, { headers: object; 'x-codes'?: string[]; 'x-codes-within'?: string[] }>;
   parameters: { name: string }[];
   requestBody?: object;
 };
@@ -62,6 +62,10 @@ test('every code that can reach a client is in the document, at its status', () 
     for (const operation of Object.values(path)) {
       for (const [status, response] of Object.entries(operation.responses)) {
         for (const code of response['x-codes'] ?? []) documented.set(code, status);
+        // Problems within an answer have their own status.
+        for (const code of response['x-codes-within'] ?? []) {
+          documented.set(code, String(errorCatalogue[code as ErrorCode].status));
+        }
       }
     }
   }

@@ -14,6 +14,7 @@ test('what the service counts is what the page shows', async () => {
     queue: { depth: async () => ({ queued: 7, generating: 2 }) },
     processes: { list: async () => [{ ...worker, role: 'worker', threads: 4, busy: 3 }] },
     book: { usage: async () => ({ usedBytes: 1000, reservedBytes: 5 }) },
+    holds: { held: async () => ({ ranges: 3, chunks: 2, bytes: 1 }) },
     capacityBytes: async () => 4000,
   });
   await shared.look();
@@ -38,6 +39,7 @@ test('what nobody can tell is unknown, and not nought', async () => {
     queue: { depth: away },
     processes: { list: away },
     book: { usage: away },
+    holds: { held: away },
     capacityBytes: away,
   });
   await shared.look();

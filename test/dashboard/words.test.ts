@@ -2,6 +2,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { factsOf } from '../../dashboard/batches.js';
 import { policyRows } from '../../dashboard/bill.js';
+import { definitionLine, tagsOf } from '../../dashboard/datasets.js';
 import { bannerOf } from '../../dashboard/health.js';
 import { sparkOf } from '../../dashboard/now.js';
 import { ask, askJson, askReadiness, messageOf, Refusal } from '../../dashboard/service.js';
@@ -32,6 +33,22 @@ test('a batch under way tells what is left, one that ended does not', () => {
   expect(said).toBe('121 of 400 chunks · 20 stored already · 1 failed · 4 min left · 90 s CPU · €0.000300');
   expect(factsOf({ ...batch, state: 'completed', estimatedSecondsLeft: 0 }, 'EUR')).not.toContain('left');
   expect(factsOf({ ...batch, estimatedSecondsLeft: null }, undefined)).not.toMatch(/left|€/);
+});
+
+test('a dataset says how it is made, and what it is derived from where it is', () => {
+  const dataset = { generator: 'minbias', version: '1', events: 1_000_000, chunkEvents: 2048, chunks: 489 };
+  expect(plain(definitionLine(dataset))).toBe('minbias 1 · 1,000,000 events in 489 chunks of 2,048');
+  expect(plain(definitionLine({ ...dataset, generator: 'detsim', input: 'demo:minbias' }))).toMatch(
+    /^detsim 1, derived from demo:minbias · 1,000,000 events/,
+  );
+});
+
+test('a dataset is tagged with what should be known before it is read', () => {
+  expect(tagsOf({ pinned: false, retired: false })).toBe('');
+  expect(tagsOf({ pinned: true, retired: false, inputs: [{ dataset: 'a:b' }] })).toBe('pinned');
+  expect(tagsOf({ pinned: true, retired: true, inputs: [{}, { retired: true }] })).toBe(
+    'pinned, retired, input retired',
+  );
 });
 
 test('a deadline is told while it matters: before the end, and after it where it was missed', () => {
