@@ -5,7 +5,7 @@ import { formatDatasetName, parseDatasetName } from '../core/dataset.ts';
 import { eventNumber, parseEventRange } from '../core/event-range.ts';
 import { watchBatch } from './batch-watch.ts';
 import { type ClientOptions, clientCommand, clientOf, UsageError, wholeNumber } from './command.ts';
-import { cell, printJson, printLine, table } from './output.ts';
+import { cell, printJson, printLine, records, table } from './output.ts';
 import { amount } from './report-words.ts';
 
 interface CreateOptions extends ClientOptions {
@@ -57,7 +57,7 @@ function list(): Command {
     .action(async (options: ClientOptions & { after?: string }) => {
       const page = await clientOf(options).batches(options.after);
       if (options.json) return printJson(page);
-      const items = Array.isArray(page['items']) ? (page['items'] as JsonRecord[]) : [];
+      const items = records(page['items']);
       if (items.length === 0) return printLine('There is no batch.');
       const head = [
         'BATCH',

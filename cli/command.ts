@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { EvokeClient } from '../client/http.ts';
 import { readConfig } from '../config/settings.ts';
 import { EvokeError, messageOf } from '../core/errors.ts';
+import { harmless } from './output.ts';
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
 
@@ -18,19 +19,21 @@ export interface ClientOptions {
 export function clientCommand(name: string, description: string): Command {
   return new Command(name)
     .description(description)
-    .option('--server <url>', 'address of the service (EVOKE_HOST and EVOKE_PORT, unless said)')
+    .option('--server <url>', 'address of the service (EVOKE_SERVER, or EVOKE_HOST and EVOKE_PORT, unless said)')
     .option('--json', 'print JSON');
 }
 
-export function serverOf(options: ClientOptions): string {
+function serverOf(options: ClientOptions): string {
   if (options.server !== undefined) return options.server;
-  const { host, port } = readConfig(process.env);
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const { server, host, port } = readConfig(process.env);
+  return server ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 /** @throws UsageError when the address is none. */
 export function clientOf(options: ClientOptions): EvokeClient {
   const server = serverOf(options);
+  const { username = '', password = '' } = URL.parse(server) ?? {};
+  if (username !== '' || password !== '') throw new UsageError('--server: an address takes no user and no password.');
   try {
     return new EvokeClient(server);
   } catch {
@@ -62,5 +65,7 @@ export function exitCodeOf(error: unknown): number {
 export function lastWords(error: unknown): string {
   if (error instanceof CommanderError) return '';
   const hint = error instanceof EvokeError && error.details.hint !== undefined ? ` ${error.details.hint}` : '';
-  return `evoke: ${messageOf(error)}${hint}`;
+  // A message of bad settings has a line for each; anything else is one, whatever it quotes, and nothing that a terminal obeys.
+  const isList = error instanceof EvokeError && error.code === 'BAD_SETTINGS';
+  return `evoke: ${isList ? messageOf(error) : harmless(messageOf(error))}${harmless(hint)}`;
 }

@@ -1,11 +1,11 @@
 // evoke datasets: what is declared, and what is stored of it.
 import { Command } from 'commander';
 import type { Declaration, JsonRecord } from '../client/http.ts';
-import { parseDatasetName } from '../core/dataset.ts';
+import { formatDatasetName, parseDatasetName } from '../core/dataset.ts';
 import { eventsMax, parseEventRange } from '../core/event-range.ts';
 import { type ClientOptions, clientCommand, clientOf, UsageError, wholeNumber } from './command.ts';
 import { notBuiltCommand } from './not-built.ts';
-import { cell, fields, printJson, printLine, table } from './output.ts';
+import { cell, fields, printJson, printLine, records, table } from './output.ts';
 
 interface DeclareOptions extends ClientOptions {
   readonly generator: string;
@@ -14,6 +14,9 @@ interface DeclareOptions extends ClientOptions {
   readonly seed: number;
   readonly events: number;
   readonly chunkEvents?: number;
+  readonly input?: string;
+  readonly lfn?: string;
+  readonly eventsPerFile?: number;
 }
 
 export function datasetsCommand(): Command {
@@ -49,8 +52,12 @@ function declare(): Command {
     .requiredOption('--events <number>', 'how many', wholeNumber('--events', 1, eventsMax))
     .option('--seed <number>', 'names the random stream', wholeNumber('--seed', 0, Number.MAX_SAFE_INTEGER), 1)
     .option('--chunk-events <number>', 'events per chunk', wholeNumber('--chunk-events', 1, eventsMax))
+    .option('--input <scope:name>', 'the dataset that the generator reads, where it reads one')
+    .option('--lfn <pattern>', "names of files that the events are dealt out to, like 'HITS.{n:06}.root'")
+    .option('--events-per-file <number>', 'of those files', wholeNumber('--events-per-file', 1, eventsMax))
     .action(async (name: string, options: DeclareOptions) => {
-      const { generator, generatorVersion: version, seed, events, chunkEvents } = options;
+      const { generator, generatorVersion: version, seed, events, chunkEvents, input } = options;
+      const files = filesOf(options);
       const declaration: Declaration = {
         generator,
         seed,
@@ -58,6 +65,8 @@ function declare(): Command {
         ...(version === undefined ? {} : { version }),
         ...(options.parameters === undefined ? {} : { parameters: options.parameters }),
         ...(chunkEvents === undefined ? {} : { chunkEvents }),
+        ...(input === undefined ? {} : { input: formatDatasetName(parseDatasetName(input)) }),
+        ...(files === undefined ? {} : { files }),
       };
       const { created, dataset } = await clientOf(options).declare(parseDatasetName(name), declaration);
       if (options.json) return printJson(dataset);
@@ -71,10 +80,11 @@ function show(): Command {
     .action(async (name: string, options: ClientOptions) => {
       const dataset = await clientOf(options).dataset(parseDatasetName(name));
       if (options.json) return printJson(dataset);
-      const { columns, ...rest } = dataset;
+      const { columns, inputs, ...rest } = dataset;
       printLine(fields(Object.keys(rest).map((key) => [key, cell(rest, key)])));
+      if (Array.isArray(inputs)) printLine(`\n${chainTable(records(inputs))}`);
       if (!Array.isArray(columns)) return;
-      const rows = (columns as JsonRecord[]).map((column) =>
+      const rows = records(columns).map((column) =>
         ['name', 'type', 'unit', 'description'].map((key) => cell(column, key)),
       );
       printLine(`\n${table(['COLUMN', 'TYPE', 'UNIT', 'MEANING'], rows)}`);
@@ -133,6 +143,28 @@ function parameters(text: string): JsonRecord {
     // Said below.
   }
   throw new UsageError(`--parameters: ${text} is not a JSON object; write '{"mean": 30}'.`);
+}
+
+/** @throws UsageError when only half of it is said. */
+function filesOf({ lfn, eventsPerFile }: DeclareOptions): Declaration['files'] {
+  if (lfn === undefined && eventsPerFile === undefined) return undefined;
+  if (lfn === undefined || eventsPerFile === undefined) {
+    throw new UsageError(
+      '--lfn and --events-per-file go together: one names the files, the other says how many events.',
+    );
+  }
+  return { eventsPerFile, lfn };
+}
+
+/** What a dataset is derived from, the nearest first. */
+function chainTable(inputs: readonly JsonRecord[]): string {
+  const rows = inputs.map((input) => [
+    `${cell(input, 'dataset')}${input['retired'] === true ? ' (retired)' : ''}`,
+    generatorOf(input),
+    cell(input, 'seed'),
+    cell(input, 'derivation'),
+  ]);
+  return table(['DERIVED FROM', 'GENERATOR', 'SEED', 'DERIVATION'], rows);
 }
 
 function nameOf(item: JsonRecord): string {

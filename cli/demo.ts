@@ -6,6 +6,7 @@ import { parseDatasetName } from '../core/dataset.ts';
 const demos: Readonly<Record<string, Declaration>> = {
   'demo:zmumu': { generator: 'ee_mumu', events: 1_000_000, seed: 1 },
   'demo:minbias': { generator: 'minbias', events: 1_000_000, seed: 1 },
+  'demo:calo': { generator: 'detsim', events: 100_000, seed: 1, input: 'demo:minbias' },
 };
 
 const triesMax = 5;

@@ -3,7 +3,6 @@ import { Command } from 'commander';
 import { EvokeError } from '../core/errors.ts';
 
 const notBuilt: Readonly<Record<string, string>> = {
-  prefetch: 'write files ahead of a payload',
   replay: 'policies on an access trace',
   token: 'mint access tokens',
 };

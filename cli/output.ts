@@ -9,6 +9,11 @@ export function printLine(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** On one line, and without what a terminal would obey: text of a service or a command line may be anybody's. */
+export function harmless(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ');
+}
+
 /** Left-aligned columns, two spaces apart, under a head. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [head, ...rows];
@@ -26,14 +31,20 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 /** One field a line, for one thing. */
 export function fields(entries: readonly (readonly [string, string])[]): string {
   const width = Math.max(...entries.map(([name]) => name.length));
-  return entries.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+  return entries.map(([name, value]) => `${harmless(name).padEnd(width)}  ${value}`).join('\n');
+}
+
+/** The objects of what should be a list of them. */
+export function records(value: unknown): JsonRecord[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter((item): item is JsonRecord => typeof item === 'object' && item !== null);
 }
 
 /** A JSON value as one cell. */
 export function cell(record: JsonRecord, key: string): string {
   const value = record[key];
   if (value === undefined || value === null) return '';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return harmless(typeof value === 'object' ? JSON.stringify(value) : String(value));
 }
 
 /** `40 s`, `12 min`, `3 h 20 min`, `2 d 5 h`: two units at most, rounded up. */

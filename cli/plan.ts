@@ -4,7 +4,7 @@ import type { JsonRecord } from '../client/http.ts';
 import { parseDatasetName } from '../core/dataset.ts';
 import { parseEventRange } from '../core/event-range.ts';
 import { type ClientOptions, clientCommand, clientOf } from './command.ts';
-import { cell, humanBytes, printJson, printLine, table } from './output.ts';
+import { cell, humanBytes, printJson, printLine, records, table } from './output.ts';
 
 export function planCommand(): Command {
   return clientCommand('plan', 'what a range of events would take; nothing is generated')
@@ -13,12 +13,25 @@ export function planCommand(): Command {
     .action(async (name: string, range: string, options: ClientOptions) => {
       const plan = await clientOf(options).plan(parseDatasetName(name), parseEventRange(range));
       if (options.json) return printJson(plan);
-      const runs = Array.isArray(plan['runs']) ? (plan['runs'] as JsonRecord[]) : [];
+      const runs = records(plan['runs']);
       const total = typeof plan['total'] === 'object' && plan['total'] !== null ? (plan['total'] as JsonRecord) : {};
-      const rows = runs.map((run) => [chunksOf(run), cell(run, 'means'), ...amounts(run), cell(run, 'why')]);
+      const rows = runs.flatMap((run) => [
+        [chunksOf(run), cell(run, 'means'), ...amounts(run), cell(run, 'why')],
+        ...inputsOf(run),
+      ]);
       const head = ['CHUNKS', 'MEANS', 'SECONDS', 'CPU SECONDS', 'SIZE', 'COST', 'WHY'];
       printLine(table(head, [...rows, ['total', '', ...amounts(total), '']]));
     });
+}
+
+/** What the chunks of a run take of their inputs: a part of what stands in the line above. */
+function inputsOf(run: JsonRecord): string[][] {
+  return records(run['inputs']).map((input) => [
+    `  of ${cell(input, 'dataset')}`,
+    cell(input, 'means'),
+    ...amounts(input),
+    cell(input, 'why'),
+  ]);
 }
 
 function chunksOf(run: JsonRecord): string {

@@ -137,11 +137,13 @@ async function described({ sample, ...orphans }: Orphans, chunks: Chunks): Promi
   const provenance = await chunks.trailer(sample);
   const held = { chunks: count, bytes, derivation: sample.derivation };
   if (provenance === undefined) return { ...held, dataset: undefined, declare: undefined };
-  const { dataset, derivation } = provenance;
+  const { dataset, derivation, inputs = [] } = provenance;
+  const [input] = inputs;
   const declare = [
     `evoke datasets declare ${dataset ?? 'SCOPE:NAME'} --generator ${derivation.generator}`,
     `--generator-version ${derivation.version} --parameters '${JSON.stringify(derivation.parameters)}'`,
     `--seed ${derivation.seed} --chunk-events ${chunkEvents} --events ${lastEvent}`,
+    ...(input === undefined ? [] : [`--input ${input.dataset}`]),
   ].join(' ');
   return { ...held, dataset, declare };
 }

@@ -1,6 +1,7 @@
 // What evoke report cost prints: a table with the four bills side by side, and what it says in words.
 import { type CostReportShown, costQuery, costReportShown } from '../api/report-schemas.ts';
-import { type JsonRecord, request } from '../client/http.ts';
+import { reportMsMax } from '../client/http.ts';
+import { request } from '../client/request.ts';
 import { type ClientOptions, clientOf, UsageError } from './command.ts';
 import { printJson, printLine, table } from './output.ts';
 import { amount, sentences } from './report-words.ts';
@@ -15,8 +16,6 @@ export interface CostOptions extends ClientOptions {
   readonly csv?: boolean;
 }
 
-/** As long as the service takes at the most, for this report and those before it. */
-const reportMsMax = 60 * 60_000;
 const secondsPerHour = 3600;
 const byteSecondsPerGbDay = 1e9 * 86_400;
 
@@ -36,9 +35,11 @@ export async function printCost(options: CostOptions): Promise<void> {
     process.stdout.write(await response.text());
     return;
   }
-  const report = (await response.json()) as JsonRecord;
-  if (json) printJson(report);
-  else printLine(readable(costReportShown.parse(report)));
+  const report: unknown = await response.json();
+  if (json) return printJson(report);
+  const read = costReportShown.safeParse(report);
+  if (!read.success) throw new Error('The answer of the service is no cost report.');
+  printLine(readable(read.data));
 }
 
 function defined(values: Readonly<Record<string, string | undefined>>): Record<string, string> {

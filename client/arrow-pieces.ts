@@ -14,19 +14,21 @@ export class ArrowPieces implements PieceReader {
   #events = 0;
   #step: 'prefix' | 'metadata' | 'body' | 'end' = 'prefix';
   #schemaSeen = false;
-  #dropNext: boolean;
+  #inSchema = false;
+  readonly #goesOn: boolean;
+  readonly #onSchema: (framed: Buffer) => void;
 
-  /** @param goesOn the schema is there already, from an earlier answer: this one's is left out. */
-  constructor(goesOn: boolean) {
-    this.#dropNext = goesOn;
+  /**
+   * @param goesOn the schema is there already, from an earlier answer: this one's is left out.
+   * @param onSchema is shown it all the same, before any record batch.
+   */
+  constructor(goesOn: boolean, onSchema: (framed: Buffer) => void = () => undefined) {
+    this.#goesOn = goesOn;
+    this.#onSchema = onSchema;
   }
 
   get ended(): boolean {
     return this.#step === 'end';
-  }
-
-  get complete(): boolean {
-    return this.ended && this.#bytes === 0;
   }
 
   push(bytes: Uint8Array): Piece[] {
@@ -59,12 +61,13 @@ export class ArrowPieces implements PieceReader {
       const isSchema = head.kind === 'schema';
       if (isSchema === this.#schemaSeen) throw new WrongAnswerError('The answer has its schema at a wrong place.');
       this.#schemaSeen = true;
+      this.#inSchema = isSchema;
       this.#events = head.kind === 'batch' ? head.rows : 0;
       this.#want('body', this.#wanted + head.bodyBytes);
     } else {
       const bytes = this.#take(this.#wanted);
-      if (this.#dropNext) this.#dropNext = false;
-      else pieces.push({ bytes, events: this.#events });
+      if (this.#inSchema) this.#onSchema(bytes);
+      if (!(this.#inSchema && this.#goesOn)) pieces.push({ bytes, events: this.#events });
       this.#want('prefix', prefixBytes);
     }
   }

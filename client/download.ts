@@ -10,13 +10,14 @@ import { EvokeClient } from './http.ts';
 import { PartFile } from './part-file.ts';
 import { LinePieces, type PieceReader } from './pieces.ts';
 import { defaultRetries, type RetryPolicy } from './retries.ts';
-import { type Progress, type Target, Transfer, type Wanted } from './transfer.ts';
+import { otherBytes, type Progress, type Target, transfer, type Wanted } from './transfer.ts';
 
 export type DownloadFormat = 'arrow' | 'ndjson';
 
 export interface Download {
   /** `http://127.0.0.1:8080` */
   readonly server: string;
+  readonly token?: string | undefined;
   readonly dataset: DatasetName;
   readonly range: EventRange;
   readonly format: DownloadFormat;
@@ -36,7 +37,7 @@ export interface Download {
 export async function download(what: Download): Promise<Progress> {
   const { readers, ending } = await forms[what.format]();
   const wanted: Wanted = {
-    client: new EvokeClient(what.server),
+    client: new EvokeClient(what.server, { token: what.token }),
     dataset: what.dataset,
     range: what.range,
     query: { format: what.format, ...(what.columns === undefined ? {} : { columns: what.columns }) },
@@ -49,10 +50,10 @@ export async function download(what: Download): Promise<Progress> {
     signal: what.signal,
     onProgress: what.onProgress,
   };
-  if (typeof what.to !== 'string') return new Transfer(wanted, streamTarget(what.to), options).run();
+  if (typeof what.to !== 'string') return transfer(wanted, streamTarget(what.to), options);
   const part = new PartFile(await finalName(what.to));
   try {
-    const outcome = await new Transfer(wanted, fileTarget(part, readers), options).run();
+    const outcome = await transfer(wanted, fileTarget(part, readers), options);
     await part.finish();
     return outcome;
   } catch (error) {
@@ -113,7 +114,7 @@ function streamTarget(stream: Writable): Target {
       return writeAll(stream, bytes);
     },
     startOver: async () => {
-      if (written) throw new WrongAnswerError('The events have other bytes than before the interruption: start again.');
+      if (written) throw new WrongAnswerError(otherBytes);
     },
   };
 }

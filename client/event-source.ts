@@ -1,6 +1,6 @@
 // Server-sent events (the HTML standard's `text/event-stream`) as an iterator: one connection, to its end.
 import { ConnectionError } from './errors.ts';
-import { connectionError, request } from './http.ts';
+import { connectionError, request } from './request.ts';
 
 export interface ServerEvent {
   /** `message` unless the server names it. */
@@ -19,6 +19,8 @@ export interface EventSourceOptions {
   readonly lastEventId?: string | undefined;
   readonly signal?: AbortSignal;
   readonly silenceMsMax?: number;
+  /** Sent besides. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -32,7 +34,7 @@ export async function* serverEvents(url: string, options: EventSourceOptions = {
   const fallSilent = () => silence.abort(new DOMException('Nothing came for too long.', 'TimeoutError'));
   let timer = setTimeout(fallSilent, patienceMs);
   try {
-    const headers = new Headers({ Accept: 'text/event-stream' });
+    const headers = new Headers({ ...options.headers, Accept: 'text/event-stream' });
     if (options.lastEventId !== undefined) headers.set('Last-Event-ID', options.lastEventId);
     const response = await request(url, { signal, headers });
     checkIsStream(response);

@@ -1,8 +1,8 @@
 // The service's HTTP contract as typed calls: JSON in and out, problem documents as errors. No state but the address.
 import type { DatasetName } from '../core/dataset.ts';
-import { systemCode } from '../core/errors.ts';
-import { type EventRange, formatEventRange } from '../core/event-range.ts';
-import { ConnectionError, ServiceError } from './errors.ts';
+import { type EventRange, eventNumber, formatEventRange } from '../core/event-range.ts';
+import { ConnectionError, WrongAnswerError } from './errors.ts';
+import { limitedText, request } from './request.ts';
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
 export type JsonRecord = Readonly<Record<string, JsonValue | undefined>>;
@@ -15,7 +15,9 @@ export interface Declaration {
   readonly seed: number;
   readonly events: number;
   readonly chunkEvents?: number;
+  /** `scope:name` */
   readonly input?: string;
+  readonly files?: { readonly eventsPerFile: number; readonly lfn: string };
 }
 
 /** What a batch is to be; what is left out the service fills in. */
@@ -31,25 +33,61 @@ export interface BatchOrder {
   readonly pin?: boolean;
 }
 
+/** Event ranges in PanDA's words. */
+export interface EventRangeList {
+  /** `[{eventRangeID, LFN, GUID, scope, startEvent, lastEvent}]`, whatever else they say. */
+  readonly eventRanges: readonly JsonRecord[];
+  /** Whether the bounds are positions in the file (so unless said) or event numbers. */
+  readonly inFilePosEvtNum?: boolean;
+}
+
 export interface EventsQuery {
   readonly format?: string;
   readonly columns?: readonly string[];
 }
 
+export interface ClientSettings {
+  /** Sent as bearer token, to the service's own address and no other that it may lead to. */
+  readonly token?: string | undefined;
+  /** Ends the calls. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** How long a call that makes no events may take before the service counts as unreachable. */
 const callMsMax = 30_000;
-/** A problem document is small; an answer that is not one is not read to its end. */
-const problemBytesMax = 64 * 1024;
+/** As long as the service takes at the most, for this report and those before it. */
+export const reportMsMax = 60 * 60_000;
+
+/** The longest lists there are, of event ranges, stay far below. */
+const answerBytesMax = 256 * 1024 * 1024;
+const pagesMax = 10_000;
 
 export class EvokeClient {
   /** Without a slash at its end. */
   readonly server: string;
+  readonly #settings: ClientSettings;
 
-  /** @throws TypeError when `server` is no http or https URL. */
-  constructor(server: string) {
+  /** @throws TypeError when `server` is no http or https URL, or the token none. */
+  constructor(server: string, settings: ClientSettings = {}) {
     const url = new URL(server);
     if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new TypeError(`${server} is not an http address`);
     this.server = url.href.replace(/\/+$/, '');
+    // Said here, and without it: what refuses a header later would quote it.
+    if (settings.token !== undefined && !/^[\x21-\x7e]+$/.test(settings.token)) {
+      throw new TypeError('The token is empty, or has characters that no header can carry.');
+    }
+    this.#settings = settings;
+  }
+
+  /** The same client, whose calls end with the signal. */
+  until(signal: AbortSignal | undefined): EvokeClient {
+    return signal === undefined ? this : new EvokeClient(this.server, { ...this.#settings, signal });
+  }
+
+  /** What every request to the service carries. */
+  get headers(): Readonly<Record<string, string>> {
+    const { token } = this.#settings;
+    return token === undefined ? {} : { Authorization: `Bearer ${token}` };
   }
 
   generators(): Promise<JsonRecord[]> {
@@ -92,6 +130,16 @@ export class EvokeClient {
     return this.#json('GET', `${datasetPath(name)}/plan/${formatEventRange(range)}`);
   }
 
+  provenance(name: DatasetName, chunk: number): Promise<JsonRecord> {
+    return this.#json('GET', `${datasetPath(name)}/provenance/${chunk}`);
+  }
+
+  /** The states of the chunks that the range touches, or of all, run-length encoded. */
+  materialization(name: DatasetName, range?: EventRange): Promise<JsonRecord[]> {
+    const part = range === undefined ? '' : `?startEvent=${eventNumber(range.first)}&lastEvent=${range.end}`;
+    return this.#items(`${datasetPath(name)}/materialization${part}`);
+  }
+
   createBatch(order: BatchOrder): Promise<JsonRecord> {
     return this.#json('POST', '/v1/batches', order);
   }
@@ -118,6 +166,46 @@ export class EvokeClient {
     return `${this.server}${batchPath(id)}/stream`;
   }
 
+  /** Has events made without waiting for them: the request that stands for it, or undefined when all are stored already. */
+  async prepareEvents(name: DatasetName, range: EventRange): Promise<JsonRecord | undefined> {
+    const path = `${datasetPath(name)}/events/${formatEventRange(range)}`;
+    const response = await this.#send('GET', path, undefined, { Prefer: 'respond-async' });
+    if (response.status === 202) return json(response);
+    await discard(response);
+    return undefined;
+  }
+
+  request(id: string): Promise<JsonRecord> {
+    return this.#json('GET', requestPath(id));
+  }
+
+  async cancelRequest(id: string): Promise<void> {
+    await discard(await this.#send('DELETE', requestPath(id)));
+  }
+
+  /** Where the progress of a request is streamed. */
+  requestStreamUrl(id: string): string {
+    return `${this.server}${requestPath(id)}/stream`;
+  }
+
+  /** What a window of time cost. The service may take long for it. */
+  async costReport(query: Readonly<Record<string, string>> = {}): Promise<JsonRecord> {
+    const headers = { Accept: 'application/json' };
+    return json(
+      await this.#send('GET', `/v1/reports/cost?${new URLSearchParams(query)}`, undefined, headers, reportMsMax),
+    );
+  }
+
+  /**
+   * Where the events of PanDA's ranges are found, in the order of the list: every range with `url` and `state`, or with `error`,
+   * a problem. The events of the good ones are made ahead, and held until they are fetched or a while has passed.
+   */
+  async eventRanges(list: EventRangeList): Promise<JsonRecord[]> {
+    const answers: unknown = await this.#json('POST', '/v1/event-ranges', list);
+    if (Array.isArray(answers) && answers.length === list.eventRanges.length) return answers as JsonRecord[];
+    throw new WrongAnswerError(`The service does not answer for each of the ${list.eventRanges.length} event ranges.`);
+  }
+
   /** Where a range of events is found. */
   eventsUrl(name: DatasetName, range: EventRange, query: EventsQuery = {}): string {
     const parameters = [
@@ -132,24 +220,43 @@ export class EvokeClient {
     return json(await this.#send(method, path, body));
   }
 
-  #send(method: string, path: string, body?: unknown): Promise<Response> {
-    const content =
-      body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } };
-    return request(`${this.server}${path}`, { method, signal: AbortSignal.timeout(callMsMax), ...content });
+  #send(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+    msMax = callMsMax,
+  ): Promise<Response> {
+    const { signal } = this.#settings;
+    const timeout = AbortSignal.timeout(msMax);
+    return request(`${this.server}${path}`, {
+      method,
+      headers: { ...this.headers, ...headers, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
   }
 
   /** All pages of a list. */
   async #items(path: string): Promise<JsonRecord[]> {
     const items: JsonRecord[] = [];
-    let after = '';
-    for (;;) {
-      const page = await this.#json('GET', `${path}${after}`);
-      if (Array.isArray(page['items'])) items.push(...(page['items'] as JsonRecord[]));
+    const separator = path.includes('?') ? '&' : '?';
+    let page = await this.#json('GET', path);
+    for (let pages = 1; pages < pagesMax; pages++) {
+      for (const item of Array.isArray(page['items']) ? page['items'] : []) {
+        if (typeof item !== 'object' || item === null) throw new WrongAnswerError(`The list under ${path} is none.`);
+        items.push(item as JsonRecord);
+      }
       const next = page['next'];
       if (typeof next !== 'string') return items;
-      after = `?after=${encodeURIComponent(next)}`;
+      page = await this.#json('GET', `${path}${separator}after=${encodeURIComponent(next)}`);
     }
+    throw new WrongAnswerError(`The list under ${path} has no end.`);
   }
+}
+
+function requestPath(id: string): string {
+  return `/v1/requests/${encodeURIComponent(id)}`;
 }
 
 function batchPath(id: string): string {
@@ -160,72 +267,16 @@ function datasetPath(name: DatasetName): string {
   return `/v1/datasets/${name.scope}/${name.name}`;
 }
 
-/**
- * One request; resolves when the headers of a good answer are there.
- * @throws ServiceError for any other answer, ConnectionError when there is none; the signal's own reason when it was aborted.
- */
-export async function request(url: string, options: RequestInit = {}): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url, options);
-  } catch (error) {
-    throw connectionError(error, url, options.signal ?? undefined);
-  }
-  if (response.ok) return response;
-  const problem = await readProblem(response);
-  throw new ServiceError(response.status, problem, retryAfterMs(response.headers.get('retry-after')));
-}
-
-/** What a failed fetch or a broken body means. */
-export function connectionError(error: unknown, url: string, signal?: AbortSignal): unknown {
-  if (signal?.aborted && !(signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError'))
-    return signal.reason;
-  const { origin } = new URL(url);
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = systemCode(cause);
-  const refused = code === 'ECONNREFUSED';
-  const what = refused ? 'nobody listens there' : (code ?? (cause instanceof Error ? cause.message : String(cause)));
-  const hint = refused ? ' Is the service running? Start it with: npm start' : '';
-  return new ConnectionError(`${origin} does not answer: ${what}.${hint}`, { cause: error });
-}
-
-async function readProblem(response: Response): Promise<JsonRecord> {
-  try {
-    const text = await limitedText(response);
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonRecord) : {};
-  } catch {
-    return {};
-  }
-}
-
-async function limitedText(response: Response): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of response.body ?? []) {
-    parts.push(part);
-    bytes += part.length;
-    if (bytes > problemBytesMax) break;
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
-
-/** Seconds or a date; undefined when absent or nonsense. */
-export function retryAfterMs(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
-  const at = Date.parse(header);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
-}
-
 async function json(response: Response): Promise<JsonRecord> {
+  const { origin } = new URL(response.url);
+  let value: unknown;
   try {
-    return (await response.json()) as JsonRecord;
+    value = JSON.parse(await limitedText(response, answerBytesMax));
   } catch (error) {
-    throw new ConnectionError(`The answer of ${new URL(response.url).origin} is not JSON, or broke off.`, {
-      cause: error,
-    });
+    throw new ConnectionError(`The answer of ${origin} is not JSON, or broke off.`, { cause: error });
   }
+  if (typeof value === 'object' && value !== null) return value as JsonRecord;
+  throw new WrongAnswerError(`The answer of ${origin} is no JSON object.`);
 }
 
 async function discard(response: Response): Promise<void> {

@@ -11,8 +11,6 @@ export interface Piece {
 export interface PieceReader {
   /** Takes the next bytes of the body; gives the pieces that they complete. @throws WrongAnswerError */
   push(bytes: Uint8Array): Piece[];
-  /** Whether the body may end here: nothing incomplete is left, and the format's own end, where it has one, has been seen. */
-  readonly complete: boolean;
   /** Whether the format's own end has been seen: nothing may follow. */
   readonly ended: boolean;
 }
@@ -26,10 +24,6 @@ export class LinePieces implements PieceReader {
   readonly ended = false;
   #rest: Buffer[] = [];
   #restBytes = 0;
-
-  get complete(): boolean {
-    return this.#restBytes === 0;
-  }
 
   push(bytes: Uint8Array): Piece[] {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -3,20 +3,30 @@
 import { createHash, type Hash } from 'node:crypto';
 import { pause } from '../core/clock.ts';
 import type { DatasetName } from '../core/dataset.ts';
+import { messageOf } from '../core/errors.ts';
 import { type EventRange, eventsIn } from '../core/event-range.ts';
 import { ConnectionError, WrongAnswerError } from './errors.ts';
-import { connectionError, type EventsQuery, type EvokeClient, request } from './http.ts';
+import type { EventsQuery, EvokeClient } from './http.ts';
 import type { Whole } from './part-file.ts';
-import type { PieceReader } from './pieces.ts';
+import type { Piece, PieceReader } from './pieces.ts';
+import { connectionError, request, strongTag } from './request.ts';
 import { pauseBeforeRetry, type RetryPolicy } from './retries.ts';
+
+/** Stands for the tag of bytes that have none. */
+const untagged = 'untagged';
+/** What is said where other bytes come after some have been given out. */
+export const otherBytes = 'The events have other bytes than before the interruption: start again.';
+
+/** How long the question for a digest may take. */
+const digestMsMax = 10_000;
 
 export interface Wanted {
   readonly client: EvokeClient;
   readonly dataset: DatasetName;
   readonly range: EventRange;
   readonly query: EventsQuery;
-  /** `goesOn`: the body continues an earlier one. */
-  readonly reader: (goesOn: boolean) => PieceReader;
+  /** For the answer that has the events of `asked`; `goesOn`: its body continues an earlier one. */
+  readonly reader: (goesOn: boolean, asked: EventRange) => PieceReader;
   /** What ends a body in this format, when all events are there but the connection broke before it. */
   readonly ending: Buffer;
 }
@@ -26,19 +36,25 @@ export interface Progress {
   readonly eventsDone: number;
   /** Bytes there, those found from an earlier start included. */
   readonly bytes: number;
+  /** The strong tag of the bytes, without quotes, once it is known; never where the service promises none. */
+  readonly tag?: string;
   /** Set while it waits to try again. */
   readonly waiting?: { readonly ms: number; readonly why: string };
 }
 
-/** Where pieces go. */
-export interface Target {
+/** What an earlier run left of the same events, and a later one goes on behind. */
+export interface Leftover {
   /** Whether something was begun in an earlier run that might be gone on with. */
   anyLeft(): Promise<boolean>;
   /** Called when the tag is known, before any bytes; gives what an earlier run left whole, shown to `see`. */
   begin(tag: string, see: (bytes: Buffer) => void): Promise<Whole>;
-  write(bytes: Buffer): Promise<void>;
-  /** Forgets what was written; throws where that cannot be. */
+  /** Forgets what came; throws where that cannot be. */
   startOver(): Promise<void>;
+}
+
+/** Where pieces go. */
+export interface Target extends Leftover {
+  write(bytes: Buffer): Promise<void>;
 }
 
 export interface TransferOptions {
@@ -46,11 +62,21 @@ export interface TransferOptions {
   readonly random: () => number;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Where no answer came with a digest, asks the service in the end whether it remembers one. */
+  readonly asksForDigest?: boolean;
 }
 
-export class Transfer {
+/** Brings everything to the target; resolves when every event is in it and checked. */
+export async function transfer(wanted: Wanted, target: Target, options: TransferOptions): Promise<Progress> {
+  const pieces = new Pieces(wanted, target, options);
+  for await (const piece of pieces.all()) await target.write(piece.bytes);
+  return pieces.progress;
+}
+
+/** The pieces of one range, each made when it is asked for: whoever takes them slowly slows the connection. */
+export class Pieces {
   readonly #wanted: Wanted;
-  readonly #target: Target;
+  readonly #leftover: Leftover;
   readonly #options: TransferOptions;
   readonly #events: number;
   #answered = false;
@@ -59,39 +85,43 @@ export class Transfer {
   #hash: Hash | undefined;
   #done = 0;
   #bytes = 0;
+  /** All events have come. */
   #complete = false;
+  /** And what ends the format. */
+  #ended = false;
 
-  constructor(wanted: Wanted, target: Target, options: TransferOptions) {
+  constructor(wanted: Wanted, leftover: Leftover, options: TransferOptions) {
     this.#wanted = wanted;
-    this.#target = target;
+    this.#leftover = leftover;
     this.#options = options;
     this.#events = eventsIn(wanted.range);
   }
 
-  /** Resolves when every event is in the target and checked. */
-  async run(): Promise<Progress> {
-    let mayContinue = await this.#target.anyLeft();
+  /**
+   * All that is missing, in order; ends when every event has come and is checked. Leaving the loop leaves the connection.
+   * @throws ServiceError, ConnectionError, WrongAnswerError, the signal's reason
+   */
+  async *all(): AsyncGenerator<Piece> {
+    let mayContinue = await this.#leftover.anyLeft();
     for (let fruitless = 0; !this.#complete; ) {
       const before = this.#done;
       try {
         if (mayContinue) await this.#agreeOnTag();
-        if (!this.#complete) await this.#receive();
+        if (!this.#complete) yield* this.#receive();
       } catch (error) {
         if (this.#options.signal?.aborted) throw this.#options.signal.reason;
         fruitless = this.#done > before ? 1 : fruitless + 1;
-        const ms = this.#answered
-          ? pauseBeforeRetry(error, fruitless, this.#options.retries, this.#options.random)
-          : undefined;
+        const { retries, random, signal } = this.#options;
+        const mayRepeat = this.#answered || retries.evenUnanswered === true;
+        const ms = mayRepeat ? pauseBeforeRetry(error, fruitless, retries, random) : undefined;
         if (ms === undefined) throw error;
-        this.#report({ ms, why: error instanceof Error ? error.message : String(error) });
-        await pause(ms, this.#options.signal);
+        this.#report({ ms, why: messageOf(error) });
+        await pause(ms, signal);
       }
       mayContinue = this.#tag !== undefined || mayContinue;
     }
-    if (this.#hash !== undefined && this.#hash.digest('base64') !== this.#digest) {
-      throw new WrongAnswerError('What arrived does not have the digest that the service gave for it.');
-    }
-    return this.#progress();
+    yield* this.#end();
+    await this.#checkDigest();
   }
 
   /** Asks for the tag of the whole range, so that only bytes of one and the same answer are ever put together. */
@@ -108,8 +138,8 @@ export class Transfer {
   async #begin(tag: string, response: Response): Promise<void> {
     this.#tag = tag;
     this.#digest = sha256Of(response.headers.get('repr-digest'));
-    this.#hash = this.#digest === undefined ? undefined : createHash('sha256');
-    const left = await this.#target.begin(tag, (bytes) => this.#hash?.update(bytes));
+    this.#hash = this.#digest === undefined && !this.#options.asksForDigest ? undefined : createHash('sha256');
+    const left = await this.#leftover.begin(tag, (bytes) => this.#hash?.update(bytes));
     if (left.events > this.#events || (left.ended && left.events < this.#events)) {
       await this.#startOver();
       await this.#begin(tag, response);
@@ -117,12 +147,12 @@ export class Transfer {
     }
     this.#done = left.events;
     this.#bytes = left.bytes;
-    this.#complete = left.ended;
-    await this.#endIfAllThere();
+    this.#ended = left.ended;
+    this.#complete = left.ended || left.events === this.#events;
   }
 
   async #startOver(): Promise<void> {
-    await this.#target.startOver();
+    await this.#leftover.startOver();
     this.#tag = undefined;
     this.#digest = undefined;
     this.#hash = undefined;
@@ -131,60 +161,91 @@ export class Transfer {
   }
 
   /** One answer, from the first event that is missing. */
-  async #receive(): Promise<void> {
+  async *#receive(): AsyncGenerator<Piece> {
     const { client, dataset, range, query } = this.#wanted;
     const goesOn = this.#bytes > 0;
-    const url = client.eventsUrl(dataset, { first: range.first + this.#done, end: range.end }, query);
+    const asked = { first: range.first + this.#done, end: range.end };
+    const url = client.eventsUrl(dataset, asked, query);
     const response = await this.#request(url, 'GET');
-    if (this.#tag === undefined) await this.#begin(strongTag(response) ?? 'untagged', response);
-    const reader = this.#wanted.reader(goesOn);
+    if (this.#tag === undefined) await this.#begin(strongTag(response) ?? untagged, response);
+    const reader = this.#wanted.reader(goesOn, asked);
     try {
-      for await (const bytes of response.body ?? []) await this.#take(reader, bytes);
+      for await (const bytes of this.#body(response, url)) yield* this.#take(reader, bytes);
     } catch (error) {
-      if (error instanceof BodyFault) throw error.cause;
-      this.#complete = reader.ended && this.#done === this.#events;
-      await this.#endIfAllThere();
-      if (this.#complete) return;
-      throw connectionError(error, url, this.#options.signal);
+      this.#ended = reader.ended;
+      this.#complete = this.#done === this.#events;
+      // The end of it is known.
+      if (!(error instanceof ConnectionError && this.#complete)) throw error;
+      return;
     }
-    if (reader.complete && this.#done === this.#events) {
+    if (this.#done === this.#events) {
       this.#complete = true;
+      this.#ended = reader.ended;
       return;
     }
     if (reader.ended) throw new WrongAnswerError(`The answer has ${this.#done} events, not ${this.#events}.`);
     throw new ConnectionError(`The answer ended after ${this.#done} of ${this.#events} events.`);
   }
 
-  async #take(reader: PieceReader, bytes: Uint8Array): Promise<void> {
+  /** The answer's bytes. @throws ConnectionError when it breaks off, the signal's reason */
+  async *#body(response: Response, url: string): AsyncGenerator<Uint8Array> {
     try {
-      for (const piece of reader.push(bytes)) {
-        if (this.#done + piece.events > this.#events) {
-          throw new WrongAnswerError(`The answer has more than the ${this.#events} events that were asked for.`);
-        }
-        this.#hash?.update(piece.bytes);
-        await this.#target.write(piece.bytes);
-        this.#done += piece.events;
-        this.#bytes += piece.bytes.length;
-      }
+      yield* response.body ?? [];
     } catch (error) {
-      throw new BodyFault('Not the connection', { cause: error });
+      throw connectionError(error, url, this.#options.signal);
+    }
+  }
+
+  *#take(reader: PieceReader, bytes: Uint8Array): Generator<Piece> {
+    for (const piece of reader.push(bytes)) {
+      if (this.#done + piece.events > this.#events) {
+        throw new WrongAnswerError(`The answer has more than the ${this.#events} events that were asked for.`);
+      }
+      this.#options.signal?.throwIfAborted();
+      yield this.#count(piece);
     }
     this.#report();
   }
 
-  /** All events are there, and only the ending is not: it is known. */
-  async #endIfAllThere(): Promise<void> {
-    if (this.#complete || this.#done < this.#events) return;
-    this.#hash?.update(this.#wanted.ending);
-    await this.#target.write(this.#wanted.ending);
-    this.#bytes += this.#wanted.ending.length;
-    this.#complete = true;
+  #count(piece: Piece): Piece {
+    this.#hash?.update(piece.bytes);
+    this.#done += piece.events;
+    this.#bytes += piece.bytes.length;
+    return piece;
   }
 
-  async #request(url: string, method: string): Promise<Response> {
-    const { signal } = this.#options;
+  /** When only the ending is not there, it is known. */
+  *#end(): Generator<Piece> {
+    const { ending } = this.#wanted;
+    if (!this.#ended && ending.length > 0) yield this.#count({ bytes: ending, events: 0 });
+  }
+
+  async #checkDigest(): Promise<void> {
+    if (this.#hash === undefined) return;
+    this.#digest ??= await this.#rememberedDigest();
+    if (this.#digest !== undefined && this.#hash.digest('base64') !== this.#digest) {
+      throw new WrongAnswerError('What arrived does not have the digest that the service gave for it.');
+    }
+  }
+
+  /** Undefined where the service remembers none, or cannot say: the events have been counted all the same. */
+  async #rememberedDigest(): Promise<string | undefined> {
+    const { client, dataset, range, query } = this.#wanted;
     try {
-      const response = await request(url, { method, ...(signal === undefined ? {} : { signal }) });
+      const response = await this.#request(client.eventsUrl(dataset, range, query), 'HEAD', digestMsMax);
+      return strongTag(response) === this.#tag ? sha256Of(response.headers.get('repr-digest')) : undefined;
+    } catch {
+      this.#options.signal?.throwIfAborted();
+      return undefined;
+    }
+  }
+
+  async #request(url: string, method: string, msMax?: number): Promise<Response> {
+    const { signal } = this.#options;
+    const signals = [signal, msMax === undefined ? undefined : AbortSignal.timeout(msMax)].filter(isSignal);
+    const { headers } = this.#wanted.client;
+    try {
+      const response = await request(url, { method, headers, signal: AbortSignal.any(signals) });
       this.#answered = true;
       return response;
     } catch (error) {
@@ -194,21 +255,18 @@ export class Transfer {
     }
   }
 
-  #progress(): Progress {
-    return { events: this.#events, eventsDone: this.#done, bytes: this.#bytes };
+  get progress(): Progress {
+    const tag = this.#tag === undefined || this.#tag === untagged ? {} : { tag: this.#tag };
+    return { events: this.#events, eventsDone: this.#done, bytes: this.#bytes, ...tag };
   }
 
   #report(waiting?: { ms: number; why: string }): void {
-    this.#options.onProgress?.({ ...this.#progress(), ...(waiting === undefined ? {} : { waiting }) });
+    this.#options.onProgress?.({ ...this.progress, ...(waiting === undefined ? {} : { waiting }) });
   }
 }
 
-/** Tells a fault of ours or of the content from a broken connection, inside the loop over the body. */
-class BodyFault extends Error {}
-
-/** The tag's value without quotes; undefined for a weak one, which promises no bytes. */
-function strongTag(response: Response): string | undefined {
-  return /^"([\x21\x23-\x7e]+)"$/.exec(response.headers.get('etag') ?? '')?.[1];
+function isSignal(signal: AbortSignal | undefined): signal is AbortSignal {
+  return signal !== undefined;
 }
 
 /** The base64 of `sha-256=:…:`. */

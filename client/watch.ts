@@ -3,25 +3,19 @@ import { pause } from '../core/clock.ts';
 import { isFinal, type WorkState } from '../core/work-state.ts';
 import { serverEvents } from './event-source.ts';
 import type { JsonRecord } from './http.ts';
-import { pauseBeforeRetry, type RetryPolicy } from './retries.ts';
+import { patientRetries, pauseBeforeRetry, type RetryPolicy } from './retries.ts';
 
 export interface WatchOptions {
   readonly signal?: AbortSignal;
   /** Told when the connection is lost, and before each try. */
   readonly onTrouble?: (why: unknown, pauseMs: number) => void;
   readonly policy?: RetryPolicy;
+  /** Sent with every request. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** After a connection that was ended as it should be. */
 const reconnectMs = 500;
-
-/** Work may take days: about ten minutes without a word. */
-const watchRetries: RetryPolicy = {
-  fruitlessMax: 65,
-  firstPauseMs: 250,
-  pauseMsMax: 10_000,
-  retryAfterMsMax: 600_000,
-};
 
 /**
  * Every state that the service tells, the last one final.
@@ -29,11 +23,15 @@ const watchRetries: RetryPolicy = {
  * @throws ServiceError, ConnectionError when there is no getting on; the signal's reason
  */
 export async function* watch(stream: string, options: WatchOptions = {}): AsyncGenerator<JsonRecord> {
-  const { signal, onTrouble, policy = watchRetries } = options;
+  const { signal, onTrouble, policy = patientRetries, headers = {} } = options;
   let lastEventId: string | undefined;
   for (let fruitless = 0; ; ) {
     try {
-      for await (const { type, data, id } of serverEvents(stream, { lastEventId, ...(signal && { signal }) })) {
+      for await (const { type, data, id } of serverEvents(stream, {
+        lastEventId,
+        headers,
+        ...(signal && { signal }),
+      })) {
         fruitless = 0;
         lastEventId = id;
         if (type !== 'progress') continue;

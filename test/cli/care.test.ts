@@ -88,7 +88,7 @@ test.concurrent('what a killed service never wrote into its ledger is found, and
 }, 60_000);
 
 test.concurrent('rebuild says what the store holds, makes the running service book anew, and names what its chunks can tell of a lost dataset', async (context) => {
-  const { service, store, settings } = await aService(context);
+  const { service, address, store, settings } = await aService(context);
   const { stdout, code } = await evoke(['rebuild', '--json'], settings);
   expect(code).toBe(0);
   const found = JSON.parse(stdout);
@@ -100,9 +100,12 @@ test.concurrent('rebuild says what the store holds, makes the running service bo
     pinned: false,
   });
   expect(found.book).toEqual({ usedBytes: found.total.bytes });
+  await declare(address, 'care:seen', { generator: 'detsim', seed: 1, events: 5, input: 'care:z' });
+  expect((await fetch(eventsUrl(address, 'care:seen', '1-5'))).status).toBe(200);
   await stop(service);
 
   await rm(join(store, 'datasets/care/z.json'));
+  await rm(join(store, 'datasets/care/seen.json'));
   const id = '20300601T000000000-1a2b3c4d';
   await mkdir(join(store, 'batches'), { recursive: true });
   await writeFile(join(store, `batches/${id}.progress.json`), '{');
@@ -114,7 +117,8 @@ test.concurrent('rebuild says what the store holds, makes the running service bo
   expect(await readdir(join(store, 'batches'))).toEqual([]);
 
   // The line that it prints makes the very same chunks the dataset's again.
-  const line = /evoke (datasets declare .*)/.exec(lost.stdout)?.[1] ?? '';
+  expect(lost.stdout).toMatch(/evoke datasets declare care:seen --generator detsim .* --input care:z$/m);
+  const line = /evoke (datasets declare care:z .*)/.exec(lost.stdout)?.[1] ?? '';
   const again = await (await OneMachine.start({ dataDir: settings.EVOKE_DATA_DIR, test: context })).up();
   const words = line.replace(/'/g, '').split(' ');
   expect(await evoke([...words, '--server', again.address])).toMatchObject({ code: 0 });

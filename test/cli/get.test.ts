@@ -139,6 +139,16 @@ test.each([
   expect(outcome.stderr).not.toContain('    at ');
 });
 
+test('the service is the one of --server, else of EVOKE_SERVER', async () => {
+  const environment = { EVOKE_SERVER: service.url };
+  expect(await evoke(['datasets'], environment)).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('test:zmumu'),
+  });
+  const nowhere = { EVOKE_SERVER: 'http://127.0.0.1:9' };
+  expect(await evoke(['datasets', ...server()], nowhere)).toMatchObject({ code: 0 });
+});
+
 test('datasets and plans are told to people in columns, and to programs as the service tells them', async () => {
   const people = await evoke(['datasets', ...server()]);
   expect(people.stdout).toMatch(/^DATASET .*\ntest:zmumu +20000 +10 +ee_mumu@1\n$/);

@@ -130,10 +130,13 @@ export async function evoke(args: readonly string[], env: Record<string, string>
 }
 
 /** The command line with its output piped into a shell command; the exit code and standard error are its own. */
-export async function evokeInto(reader: string, args: readonly string[], env: Record<string, string> = {}) {
-  const line = ['set -o pipefail;', ...[process.execPath, main, ...args].map((word) => `'${word}'`), '|', reader].join(
-    ' ',
-  );
+export function evokeInto(reader: string, args: readonly string[], env: Record<string, string> = {}) {
+  return evokeTo(`| ${reader}`, args, env);
+}
+
+/** The command line with its output sent where the shell is told to: `> /dev/full`. */
+export async function evokeTo(where: string, args: readonly string[], env: Record<string, string> = {}) {
+  const line = ['set -o pipefail;', ...[process.execPath, main, ...args].map((word) => `'${word}'`), where].join(' ');
   const child = spawn('bash', ['--norc', '-c', line], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -21,6 +21,8 @@ test('a start brings the service up; its printed lines work; a second start is r
   expect(existsSync(file)).toBe(true);
   const before = await (await fetch(`${address}/v1/datasets/demo/zmumu`)).json();
   expect(before).toMatchObject({ events: 1_000_000, seed: 1, materializedChunks: expect.any(Number) });
+  const calo = await (await fetch(`${address}/v1/datasets/demo/calo`)).json();
+  expect(calo).toMatchObject({ events: 100_000, seed: 1, generator: 'detsim', input: 'demo:minbias' });
 
   const second = await (await OneMachine.start({ dataDir })).ended();
   expect(second).toBe(1);

@@ -20,10 +20,13 @@ export interface Fault {
   readonly code?: string;
   /** End properly, this many events short, or with as many more when negative. */
   readonly short?: number;
+  /** Answer as this says, given what would have been right. */
+  readonly answer?: (response: ServerResponse, body: Buffer, request: IncomingMessage) => void;
 }
 
 export class StandIn {
   readonly requests: { method: string; range: string }[] = [];
+  readonly tokens: (string | undefined)[] = [];
   /** Taken one after the other by GET requests; none left: all is well. */
   faults: Fault[] = [];
   writer = 'one';
@@ -43,6 +46,9 @@ export class StandIn {
     return standIn;
   }
 
+  tag: (range: string, format: string) => string = (range, format) =>
+    `"${createHash('sha256').update(`${this.writer} ${range} ${format}`).digest('hex')}"`;
+
   /** The whole body for these 1-based, inclusive events. */
   body(format: string, first: number, last: number): Buffer {
     return format === 'arrow' ? arrowBody(this.writer, first, last) : ndjsonBody(this.writer, first, last);
@@ -55,6 +61,7 @@ export class StandIn {
     const format = url.searchParams.get('format') ?? 'ndjson';
     const method = request.method ?? '';
     this.requests.push({ method, range });
+    this.tokens.push(request.headers.authorization);
     const fault = method === 'GET' ? (this.faults.shift() ?? {}) : {};
     if (fault.status !== undefined) {
       response.writeHead(fault.status, fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter });
@@ -62,10 +69,14 @@ export class StandIn {
       return;
     }
     const body = this.body(format, first, last - (fault.short ?? 0));
+    if (fault.answer !== undefined) {
+      fault.answer(response, body, request);
+      return;
+    }
     const truth = this.digest === 'wrong' ? 'something else' : body;
     const digest = createHash('sha256').update(truth).digest('base64');
     response.writeHead(200, {
-      etag: `"${createHash('sha256').update(`${this.writer} ${range} ${format}`).digest('hex')}"`,
+      etag: this.tag(range, format),
       ...(this.digest === 'none' ? {} : { 'repr-digest': `sha-256=:${digest}:` }),
     });
     if (method === 'HEAD') response.end();
@@ -95,10 +106,19 @@ function arrowBody(writer: string, first: number, last: number): Buffer {
     event = end + 1;
   }
   // As in the service, the schema of every range differs from that of every other.
-  const schema = new Schema(batches[0]?.schema.fields ?? [], new Map([['range', `${writer} ${first}-${last}`]]));
+  const schema = new Schema(batches[0]?.schema.fields ?? [], metadataOf(writer, first, last));
   const output = new RecordBatchStreamWriter();
   output.reset(undefined, schema);
   for (const batch of new Table(batches).batches) output.write(batch);
   output.finish();
   return Buffer.from(output.toUint8Array(true));
+}
+
+function metadataOf(writer: string, first: number, last: number): Map<string, string> {
+  return new Map([
+    ['derivation', writer],
+    ['startEvent', String(first)],
+    ['lastEvent', String(last)],
+    ['batchEvents', String(batchEvents)],
+  ]);
 }

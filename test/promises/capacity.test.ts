@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { declare, eventsUrl, Service } from '../service.ts';
 
 const capacityBytes = 8 * 1024 * 1024;
@@ -78,6 +79,24 @@ test('when everything is pinned, a miss is refused with the reason, and hits go 
   expect(await miss.json()).toMatchObject({ code: 'STORE_UNAVAILABLE' });
   expect((await fetch(eventsUrl(service.url, 'large:range', '29001-30000.arrows'))).status).toBe(200);
   await fetch(`${service.url}/v1/datasets/large/range/pin`, { method: 'DELETE' });
+}, 60_000);
+
+test('what is held for an event range stays until it was fetched, whatever else is read', async () => {
+  await declare(service.url, 'small:held', { generator: 'ee_mumu', seed: 2, events: 2000, chunkEvents: 1000 });
+  const range = { eventRangeID: 'x', LFN: 'held', scope: 'small', startEvent: 900, lastEvent: 1100 };
+  const [{ url }] = (await (
+    await fetch(`${service.url}/v1/event-ranges`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify([range]),
+    })
+  ).json()) as [{ url: string }];
+  await eventually(async () => expect(await shown('small:held')).toMatchObject({ materializedChunks: 2 }));
+  await declare(service.url, 'large:other', { generator: 'minbias', seed: 2, events: 30_000, chunkEvents: 1000 });
+  await get('large:other', '1-20000.ndjson?columns=event');
+  expect(await shown('small:held')).toMatchObject({ materializedChunks: 2 });
+  expect((await fetch(`${service.url}${url}`)).status).toBe(200);
+  await eventually(async () => expect(await metrics()).toMatch(/evoke_held\{what="ranges"\} 0/));
 }, 60_000);
 
 async function metrics(): Promise<string> {
