@@ -8,6 +8,7 @@ import { hitPath } from './hit-path.ts';
 import { ledger } from './ledger.ts';
 import { stampede } from './stampede.ts';
 import { underBatch } from './under-batch.ts';
+import { utilization } from './utilization.ts';
 
 const benchmarks: readonly Benchmark[] = [
   hitPath,
@@ -17,6 +18,7 @@ const benchmarks: readonly Benchmark[] = [
   stampede,
   underBatch,
   ledger,
+  utilization,
 ];
 
 const wanted = process.argv.slice(2);
