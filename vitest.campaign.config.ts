@@ -6,6 +6,7 @@ export default defineConfig({
     include: ['test/campaign/**/*.test.ts'],
     testTimeout: 600_000,
     hookTimeout: 300_000,
+    expect: { poll: { timeout: 60_000 } },
     pool: 'forks',
     fileParallelism: false,
   },

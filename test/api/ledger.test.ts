@@ -34,7 +34,7 @@ const served = (accesses: readonly Access[]) => accesses.reduce((sum, { bytesSer
 
 /** The accesses of one answer, once its last chunk was told. */
 async function accesses(count: number): Promise<Access[]> {
-  await expect.poll(() => ledger.of('access').length, { timeout: 5_000, interval: 5 }).toBe(count);
+  await expect.poll(() => ledger.of('access').length, { interval: 5 }).toBe(count);
   return ledger.of('access');
 }
 
@@ -201,8 +201,8 @@ test('a client that leaves is told with what was handed over until then, and not
     if (received > 1_000_000) socket.destroy();
   });
   await once(socket, 'close');
-  await expect.poll(() => ledger.of('access').length, { timeout: 5_000 }).toBeGreaterThan(0);
-  await expect.poll(async () => (await call('/metrics')).text(), { timeout: 5_000 }).toMatch(/^evoke_flights 0$/m);
+  await expect.poll(() => ledger.of('access').length).toBeGreaterThan(0);
+  await expect.poll(async () => (await call('/metrics')).text()).toMatch(/^evoke_flights 0$/m);
   const told = ledger.of('access');
   expect(told.length).toBeLessThan(30);
   expect(new Set(told.map(({ range }) => range.first)).size).toBe(told.length);

@@ -49,7 +49,7 @@ test('hits, misses, work, room and evictions show', async () => {
   const path = await service.declare('m', { generator: 'minbias', events: 200, chunkEvents: 100 });
   await service.call(`${path}/events/1-200`);
   await service.call(`${path}/events/1-200`);
-  await expect.poll(async () => total(await look(), 'evoke_worker_chunks_generated_total'), { timeout: 5000 }).toBe(2);
+  await expect.poll(async () => total(await look(), 'evoke_worker_chunks_generated_total')).toBe(2);
   const values = await look();
   expect(values.get('evoke_chunks_requested_total{means="hit"}')).toBe(2);
   expect(values.get('evoke_chunks_requested_total{means="generated"}')).toBe(2);

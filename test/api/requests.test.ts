@@ -32,7 +32,7 @@ async function accepted(target: string): Promise<string> {
 const show = async (location: string) => (await service.call(location)).json();
 
 function ends(location: string, state: string): Promise<void> {
-  return expect.poll(async () => (await show(location)).state, { timeout: 10_000, interval: 50 }).toBe(state);
+  return expect.poll(async () => (await show(location)).state, { interval: 50 }).toBe(state);
 }
 
 async function metric(name: string, url = service.url): Promise<number> {
@@ -233,7 +233,7 @@ test('any api shows and cancels what another one makes', async () => {
     const path = await tenChunks('elsewhere', 150);
     const location = await accepted(`${path}/events/1-40`);
     const there = async () => (await send(other.url, location)).json();
-    await expect.poll(async () => (await there()).chunksDone, { timeout: 5_000 }).toBeGreaterThan(0);
+    await expect.poll(async () => (await there()).chunksDone).toBeGreaterThan(0);
     expect((await send(other.url, location, { method: 'DELETE' })).status).toBe(204);
     expect((await there()).state).toBe('cancelled');
     await ends(location, 'cancelled');
@@ -272,14 +272,14 @@ test('whoever waits for an asynchronous request is told where to look when the p
   const path = await service.declare('stopped', { generator: 'slow', parameters, events: 400, chunkEvents: 4 });
   const api = await service.anotherApi({});
   const waiting = send(api.url, `${path}/events/1-40`, { headers: { prefer: 'respond-async, wait=60' } });
-  await expect.poll(() => metric('evoke_async_requests', api.url), { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => metric('evoke_async_requests', api.url)).toBe(1);
   const begun = performance.now();
   await api.stop(20_000);
   expect(performance.now() - begun).toBeLessThan(10_000);
   const { status, headers } = await waiting;
   expect(status).toBe(202);
   expect(headers['preference-applied']).toBe('respond-async, wait=60');
-  await expect.poll(async () => (await show(headers.location as string)).state, { timeout: 20_000 }).toBe('completed');
+  await expect.poll(async () => (await show(headers.location as string)).state).toBe('completed');
 });
 
 test('requests under way are bounded, by process with 503 and by client with 429', async () => {

@@ -55,7 +55,7 @@ test('a client that takes nothing is cut off, and gives back what it held; one t
   const stuck = await open();
   stuck.pause();
   stuck.write(`GET ${path}/events/1-12000 HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  await expect.poll(() => resets('stalled'), { timeout: 10_000 }).toBe(before + 1);
+  await expect.poll(() => resets('stalled')).toBe(before + 1);
   await expect.poll(() => gauge('evoke_window_bytes')).toBe(0);
   stuck.destroy();
 
@@ -70,7 +70,7 @@ test('a client that takes nothing is cut off, and gives back what it held; one t
   });
   // By the format and the columns another representation, whose length is not known yet.
   slow.write(`GET ${path}/events/1-12000?columns=GenPart_pt,GenPart_eta HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  await expect.poll(() => ended, { timeout: 20_000, interval: 50 }).toBe(true);
+  await expect.poll(() => ended, { interval: 50 }).toBe(true);
   expect(received).toBeGreaterThan(3_000_000);
   slow.destroy();
 }, 40_000);
@@ -86,7 +86,7 @@ test('a client that leaves releases all it held, and its unstarted work is taken
   const response = await fetch(`${service.url}${path}/events/1-80`, { signal: leaving.signal });
   await response.body?.getReader().read();
   leaving.abort();
-  await expect.poll(() => gauge('evoke_flights'), { timeout: 5000 }).toBe(0);
+  await expect.poll(() => gauge('evoke_flights')).toBe(0);
   expect(await gauge('evoke_window_bytes')).toBe(0);
   await expect.poll(() => gauge('evoke_http_requests_in_flight')).toBe(1);
   const states = (await service.call(`${path}/materialization`)).json().items as { state: string }[];

@@ -43,13 +43,11 @@ async function startNginx(onTestFinished: (work: () => Promise<void>) => void): 
   });
   const url = `http://127.0.0.1:${port}`;
   await expect
-    .poll(
-      () =>
-        fetch(`${url}/healthz`).then(
-          (r) => r.status,
-          () => 0,
-        ),
-      { timeout: 10_000 },
+    .poll(() =>
+      fetch(`${url}/healthz`).then(
+        (r) => r.status,
+        () => 0,
+      ),
     )
     .toBe(200);
   return url;

@@ -116,11 +116,9 @@ test('pause, resume and cancel steer it; what has ended is not resumed', async (
 test('watch tells the states line by line and ends with 0 when the batch is completed', async () => {
   const id = await created();
   const watching = begun(['watch', id]);
-  await expect.poll(() => watching.said.out, { timeout: 10_000 }).toBe('pending: 0 of 100 chunks\n');
+  await expect.poll(() => watching.said.out).toBe('pending: 0 of 100 chunks\n');
   await board.publish('batch', id, progress({ done: 30, skipped: 10, estimatedSecondsLeft: 90 }), 60);
-  await expect
-    .poll(() => watching.said.out, { timeout: 5_000 })
-    .toMatch(/\nrunning: 40 of 100 chunks, about 2 min left\n$/);
+  await expect.poll(() => watching.said.out).toMatch(/\nrunning: 40 of 100 chunks, about 2 min left\n$/);
   await board.publish('batch', id, progress({ state: 'completed', done: 70, skipped: 30, cpuMicros: 5e6 }), 60);
   expect(await watching.ended).toBe(0);
   expect(watching.said.out).toMatch(/ left\ncompleted: 100 chunks, 70 made, 30 there already; 5.0 CPU seconds\n$/);
@@ -131,12 +129,12 @@ test('watch goes on after the api was gone, and ends with 1 when the batch did n
   const api = await service.startApi();
   const id = await created();
   const watching = begun(['watch', id, '--json'], api.url);
-  await expect.poll(() => watching.said.out, { timeout: 10_000 }).toContain('"pending"');
+  await expect.poll(() => watching.said.out).toContain('"pending"');
   await api.end('SIGKILL');
-  await expect.poll(() => watching.said.err, { timeout: 10_000 }).toContain('does not answer');
+  await expect.poll(() => watching.said.err).toContain('does not answer');
   await board.publish('batch', id, progress({ done: 5 }), 60);
   await service.startApi({ EVOKE_PORT: new URL(api.url).port });
-  await expect.poll(() => watching.said.out, { timeout: 10_000 }).toContain('"done":5');
+  await expect.poll(() => watching.said.out).toContain('"done":5');
   await batch('cancel', id);
   expect(await watching.ended).toBe(1);
   expect(watching.said.err).toContain(`The batch ${id} is cancelled.`);
@@ -149,7 +147,7 @@ test('watch goes on after the api was gone, and ends with 1 when the batch did n
 
 test('Ctrl-C leaves the batch as it is, and says so', async () => {
   const watching = begun(['create', 'test:set', '--watch']);
-  await expect.poll(() => watching.said.out, { timeout: 10_000 }).toContain('pending');
+  await expect.poll(() => watching.said.out).toContain('pending');
   const id = /^Batch (\S+):/.exec(watching.said.out)?.[1] ?? '';
   watching.child.kill('SIGINT');
   expect(await watching.ended).toBe(1);
@@ -173,9 +171,9 @@ test.skipIf(!existsSync(script))('on a terminal progress is one line that is wri
   child.stdout.setEncoding('utf8').on('data', (text) => {
     screen += text;
   });
-  await expect.poll(() => screen, { timeout: 10_000 }).toContain('pending  0 of 100 chunks');
+  await expect.poll(() => screen).toContain('pending  0 of 100 chunks');
   await board.publish('batch', id, progress({ done: 50, estimatedSecondsLeft: 3 }), 60);
-  await expect.poll(() => screen, { timeout: 5_000 }).toContain('###.');
+  await expect.poll(() => screen).toContain('###.');
   expect(screen).toContain('50 of 100 chunks, about 3 s left');
   expect(screen.trimEnd().split('\n')).toHaveLength(1);
   await batch('cancel', id);

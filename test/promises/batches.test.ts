@@ -118,6 +118,6 @@ test('a batch of a million chunks is accepted at once, runs, and leaves nothing 
     const metrics = await (await fetch(`${service.url}/metrics`)).text();
     return /evoke_queue_chunks\{state="queued"\} (\d+)/.exec(metrics)?.[1];
   };
-  await expect.poll(depth, { timeout: 10_000 }).toBe('0');
+  await expect.poll(depth).toBe('0');
   await until(service, id, ({ state }) => expect(state).toBe('cancelled'));
 }, 60_000);

@@ -60,7 +60,7 @@ test('a range larger than the store arrives whole, the store stays within its ca
   expect([items[0]?.state, items.at(-1)?.state]).toEqual(['virtual', 'materialized']);
   expect(lastVirtual - firstStored).toBeLessThan(4);
   await expect
-    .poll(async () => /evoke_worker_chunks_evicted_total\{[^}]*\} (\d+)/.exec(await metrics())?.[1], {
+    .poll(async () => /evoke_worker_chunks_evicted_total\{[^}]*\) (\d+)/.exec(await metrics())?.[1], {
       timeout: 10_000,
     })
     .toMatch(/^[1-9]/);

@@ -110,7 +110,7 @@ async function settled(): Promise<Told> {
         before = length;
         return isSame;
       },
-      { timeout: 20_000, interval: 2.5 * flushMs },
+      { interval: 2.5 * flushMs },
     )
     .toBe(true);
   return Told.now();
@@ -200,7 +200,7 @@ test('a killed api loses the accesses of its last flush interval at most, and it
   const lastWord = async (pid: number | undefined) => (await processes.list()).find((each) => each.pid === pid);
 
   for (let i = 0; i < 5; i++) await ask(silent.url);
-  await expect.poll(async () => unwritten(await lastWord(silent.process.pid)), { timeout: 5000 }).toBe(5);
+  await expect.poll(async () => unwritten(await lastWord(silent.process.pid))).toBe(5);
   const asked = [];
   for (const begun = performance.now(); performance.now() < begun + 8 * flushMs; ) asked.push(await ask(writing.url));
   const killedMs = performance.now();
@@ -218,7 +218,7 @@ test('a killed api loses the accesses of its last flush interval at most, and it
         for (const word of await processes.takeSilent()) words.set(word.pid, unwritten(word));
         return [...words.keys()].sort();
       },
-      { timeout: 15_000, interval: 250 },
+      { interval: 250 },
     )
     .toEqual([writing.process.pid, silent.process.pid].sort());
   expect(words.get(silent.process.pid ?? 0)).toBe(5);

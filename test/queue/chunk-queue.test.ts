@@ -119,10 +119,8 @@ test.concurrent('what becomes of a job can be looked up: made, failed, or never 
     await line.queue.add(good, 'interactive'),
     await line.queue.add(bad, 'interactive'),
   ];
-  await context.expect
-    .poll(() => line.queue.fate(goodId), { timeout: 5_000 })
-    .toEqual({ state: 'done', done: done(good) });
-  await context.expect.poll(() => line.queue.fate(badId), { timeout: 5_000 }).toEqual({ state: 'failed', failed });
+  await context.expect.poll(() => line.queue.fate(goodId)).toEqual({ state: 'done', done: done(good) });
+  await context.expect.poll(() => line.queue.fate(badId)).toEqual({ state: 'failed', failed });
   expect(await line.queue.fate('nobody')).toEqual({ state: 'lost' });
   expect(await line.queue.find(good.key)).toBeUndefined();
   expect(await line.queue.states()).toEqual(new Map());
@@ -163,7 +161,7 @@ test.concurrent('what a worker has begun is generating, is joined, and cannot be
   const order = anOrder('quick');
   const outcome = line.outcome(order.key);
   const { jobId } = await line.queue.add(order, 'interactive');
-  await context.expect.poll(() => line.queue.fate(jobId), { timeout: 5_000 }).toEqual({ state: 'generating' });
+  await context.expect.poll(() => line.queue.fate(jobId)).toEqual({ state: 'generating' });
   expect(await line.queue.states()).toEqual(new Map([[order.key, 'generating']]));
   expect(await line.queue.add(order, 'interactive')).toEqual({ jobId, joined: true });
   await line.queue.withdraw(jobId);
@@ -180,8 +178,8 @@ test.concurrent('what is tried again keeps its place: it is queued, and joined',
   });
   const order = anOrder('quick');
   const { jobId } = await line.queue.add(order, 'interactive');
-  await context.expect.poll(() => tried, { timeout: 5_000 }).toBe(true);
-  await context.expect.poll(() => line.queue.fate(jobId), { timeout: 5_000 }).toEqual({ state: 'queued' });
+  await context.expect.poll(() => tried).toBe(true);
+  await context.expect.poll(() => line.queue.fate(jobId)).toEqual({ state: 'queued' });
   expect(await line.queue.add(order, 'interactive')).toEqual({ jobId, joined: true });
   expect(await line.queue.states()).toEqual(new Map([[order.key, 'queued']]));
 });
@@ -234,7 +232,7 @@ test.concurrent.for(['frozen', 'stopped'])(
     expect(performance.now() - begun).toBeLessThan(1_900);
     if (how === 'frozen') line.redis.thaw();
     else await line.redis.restart();
-    await context.expect.poll(() => line.queue.ping(), { timeout: 5_000, interval: 20 }).toBe(true);
+    await context.expect.poll(() => line.queue.ping(), { interval: 20 }).toBe(true);
     const late = anOrder('quick');
     const { jobId: lateId } = await line.queue.add(late, 'interactive');
     expect(await line.queue.find(late.key)).toEqual({ jobId: lateId, state: 'queued' });
@@ -248,6 +246,6 @@ test.concurrent('a queue that is made while Redis is away works when it comes', 
   context.onTestFinished(() => queue.close());
   await expect(queue.add(anOrder('quick'), 'interactive')).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   await redis.restart();
-  await context.expect.poll(() => queue.ping(), { timeout: 5_000, interval: 20 }).toBe(true);
+  await context.expect.poll(() => queue.ping(), { interval: 20 }).toBe(true);
   expect((await queue.add(anOrder('quick'), 'interactive')).joined).toBe(false);
 });

@@ -47,11 +47,11 @@ test.concurrent('with the server stopped calls are refused in time, and answered
   expect(await calls.ping()).toBe(true);
   await redis.kill();
   expect(await refused(calls)).toBeLessThan(timely);
-  await context.expect.poll(() => log.lines.length, { timeout: 5_000 }).toBe(1);
+  await context.expect.poll(() => log.lines.length).toBe(1);
   expect(await refused(calls)).toBeLessThan(timely);
   expect(await refused(calls)).toBeLessThan(400);
   await redis.restart();
-  await context.expect.poll(() => calls.ping(), { timeout: 5_000, interval: 20 }).toBe(true);
+  await context.expect.poll(() => calls.ping(), { interval: 20 }).toBe(true);
   // An outage is told once, not at every try to connect.
   expect(log.lines.map(({ level }) => level)).toEqual(['warn', 'info']);
 });
@@ -70,7 +70,7 @@ test.concurrent('with the server frozen every call is refused in time, and answe
   } finally {
     redis.thaw();
   }
-  await context.expect.poll(() => calls.ping(), { timeout: 5_000, interval: 20 }).toBe(true);
+  await context.expect.poll(() => calls.ping(), { interval: 20 }).toBe(true);
 });
 
 test.concurrent('a call that was refused while Redis was away is not made when it is back', async (context) => {
@@ -78,10 +78,10 @@ test.concurrent('a call that was refused while Redis was away is not made when i
   const calls = callsTo(context, redis.url);
   await calls.ping();
   await redis.kill();
-  await context.expect.poll(() => calls.redis.status, { timeout: 5_000, interval: 5 }).not.toBe('ready');
+  await context.expect.poll(() => calls.redis.status, { interval: 5 }).not.toBe('ready');
   await expect(calls.call((client) => client.set('late', 'x'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   await redis.restart();
-  await context.expect.poll(() => calls.ping(), { timeout: 5_000, interval: 20 }).toBe(true);
+  await context.expect.poll(() => calls.ping(), { interval: 20 }).toBe(true);
   expect(await calls.call((client) => client.get('late'))).toBeNull();
 });
 
@@ -90,7 +90,7 @@ test.concurrent('a short absence is waited out', async (context) => {
   const calls = callsTo(context, redis.url);
   await calls.ping();
   await redis.kill();
-  await context.expect.poll(() => calls.redis.status, { timeout: 5_000, interval: 5 }).not.toBe('ready');
+  await context.expect.poll(() => calls.redis.status, { interval: 5 }).not.toBe('ready');
   const call = calls.call((client) => client.set('a', 'b'));
   await redis.restart();
   expect(await call).toBe('OK');

@@ -31,7 +31,7 @@ test.concurrent('who joins is listed with what it is and counts, and who leaves 
   expect(await api.list()).toContainEqual(expect.objectContaining({ ...aWorker, threads: 2, busy: 0 }));
   busy = 2;
   await context.expect
-    .poll(async () => (await api.list()).find(({ id }) => id === aWorker.id), { timeout: 4_000 })
+    .poll(async () => (await api.list()).find(({ id }) => id === aWorker.id))
     .toMatchObject({ busy: 2 });
   await worker.leave();
   expect(await ids(api)).toEqual([anApi.id]);
@@ -45,9 +45,9 @@ test.concurrent('who falls silent is no longer listed', async (context) => {
   await redis.command('HSET', '{test}:processes', 'dead', JSON.stringify(aProcess('worker', { id: 'dead' })));
   await redis.command('ZADD', '{test}:processes:expiry', String(Date.now() + 300), 'dead');
   expect(await ids(living)).toContain('dead');
-  await context.expect.poll(() => ids(living), { timeout: 3_000 }).toHaveLength(1);
+  await context.expect.poll(() => ids(living)).toHaveLength(1);
   // The next beat tidies up, and keeps the last words for whoever asks first.
-  await context.expect.poll(() => redis.command('HLEN', '{test}:processes'), { timeout: 3_000 }).toBe(1);
+  await context.expect.poll(() => redis.command('HLEN', '{test}:processes')).toBe(1);
   expect((await living.takeSilent()).map(({ id }) => id)).toEqual(['dead']);
   expect(await living.takeSilent()).toEqual([]);
 });
@@ -62,8 +62,8 @@ test.concurrent('who was silent only because Redis did not answer is not taken f
   await redis.command('HSET', '{test}:processes', 'dead', JSON.stringify(aProcess('worker', { id: 'dead' })));
   await redis.command('ZADD', '{test}:processes:expiry', '1', 'dead');
   const silent = '{test}:processes:silent';
-  await context.expect.poll(async () => Number(await redis.command('LLEN', silent)), { timeout: 4_000 }).toBe(3);
-  await context.expect.poll(() => ids(api), { timeout: 4_000 }).toHaveLength(2);
+  await context.expect.poll(async () => Number(await redis.command('LLEN', silent))).toBe(3);
+  await context.expect.poll(() => ids(api)).toHaveLength(2);
   expect((await api.takeSilent()).map(({ id }) => id)).toEqual(['dead']);
 });
 
@@ -102,13 +102,11 @@ test.concurrent('joining waits for Redis, says so once, and the living are known
   const processes = processesOn(context, redis, log);
   const me = aProcess('worker');
   const joining = processes.join(me);
-  await context.expect
-    .poll(() => log.lines.filter(({ message }) => message.includes('join')), { timeout: 4_000 })
-    .toHaveLength(1);
+  await context.expect.poll(() => log.lines.filter(({ message }) => message.includes('join'))).toHaveLength(1);
   await redis.restart();
   await joining;
   await redis.command('FLUSHALL');
-  await context.expect.poll(() => ids(processes), { timeout: 4_000 }).toEqual([me.id]);
+  await context.expect.poll(() => ids(processes)).toEqual([me.id]);
   expect(log.lines.filter(({ message }) => message.includes('join'))).toHaveLength(1);
 });
 

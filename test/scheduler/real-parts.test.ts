@@ -149,7 +149,7 @@ test('with Redis gone for a while and back empty, what was under way arrives', a
   const delivered = collect(await open(dataset));
   await expect.poll(async () => (await line.queue.depth()).generating, { interval: 10 }).toBeGreaterThan(0);
   await line.redis.kill();
-  await expect.poll(() => line.queue.ping(), { timeout: 5_000 }).toBe(false);
+  await expect.poll(() => line.queue.ping()).toBe(false);
   await line.redis.restart();
   checkWhole(dataset, await delivered);
 });
@@ -231,13 +231,13 @@ test('a scheduler leads, rebuilds the lost book, goes on after a flush and a res
   const delivered = await collect(await open(dataset));
   const total = delivered.reduce((sum, { stored }) => sum + stored.length, 0);
   const used = async () => (await book.usage().catch(() => undefined))?.usedBytes;
-  await expect.poll(used, { timeout: 5_000 }).toBe(total);
+  await expect.poll(used).toBe(total);
   await line.redis.command('FLUSHALL');
-  await expect.poll(used, { timeout: 5_000 }).toBe(total);
+  await expect.poll(used).toBe(total);
   await line.redis.restart();
-  await expect.poll(used, { timeout: 10_000 }).toBe(total);
+  await expect.poll(used).toBe(total);
   await expect.poll(() => [first, second].filter(({ scheduler }) => scheduler.leading).length).toBe(1);
   const [leader, other] = first.scheduler.leading ? [first, second] : [second, first];
   await leader.stop();
-  await expect.poll(() => other.scheduler.leading, { timeout: 5_000 }).toBe(true);
+  await expect.poll(() => other.scheduler.leading).toBe(true);
 });

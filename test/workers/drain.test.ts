@@ -9,7 +9,7 @@ test.concurrent('a stopping worker finishes what it can in time, and takes nothi
   const begun = anOrder('slow', { parameters: { batchMs: 300 } });
   const outcome = line.outcome(begun.key);
   await line.queue.add(begun, 'interactive');
-  await context.expect.poll(() => worker.busy, { timeout: 5_000, interval: 5 }).toBe(1);
+  await context.expect.poll(() => worker.busy, { interval: 5 }).toBe(1);
   const stopped = stop(5_000);
   const late = anOrder('quick');
   await line.queue.add(late, 'interactive');
@@ -27,7 +27,7 @@ test.concurrent('what cannot be finished in time goes back, is not counted as a 
   const order = anOrder('slow', { parameters: { batchMs: 20 }, batches: 30 });
   const outcome = line.outcome(order.key);
   const { jobId } = await line.queue.add(order, 'interactive');
-  await context.expect.poll(() => first.worker.busy, { timeout: 5_000, interval: 5 }).toBe(1);
+  await context.expect.poll(() => first.worker.busy, { interval: 5 }).toBe(1);
   const stopping = performance.now();
   await first.stop(50);
   expect(performance.now() - stopping).toBeLessThan(2_500);
@@ -45,7 +45,7 @@ test.concurrent('a waiting peer takes over what a stopping worker puts back', as
   const order = anOrder('slow', { parameters: { batchMs: 20 }, batches: 20 });
   const outcome = line.outcome(order.key);
   await line.queue.add(order, 'interactive');
-  await context.expect.poll(() => first.worker.busy, { timeout: 5_000, interval: 5 }).toBe(1);
+  await context.expect.poll(() => first.worker.busy, { interval: 5 }).toBe(1);
   const peer = await line.worker();
   await first.stop(0);
   expect(await outcome).toMatchObject({ generated: true });
@@ -58,7 +58,7 @@ test.concurrent('a generator that does not look up is ended by force, and its ch
   await line.order(anOrder('quick'));
   const order = anOrder('slow', { parameters: { batchMs: 20_000 } });
   const { jobId } = await line.queue.add(order, 'interactive');
-  await context.expect.poll(() => worker.busy, { timeout: 5_000 }).toBe(1);
+  await context.expect.poll(() => worker.busy).toBe(1);
   // The thread is warm and about to fall asleep; nothing tells when it has.
   await new Promise((resolve) => setTimeout(resolve, 200));
   const begun = performance.now();
@@ -72,7 +72,7 @@ test.concurrent.for(['stopped', 'frozen'])('a worker stops in bounded time with 
   const line = await Line.start(context);
   const { worker, stop } = await line.worker();
   await line.queue.add(anOrder('slow', { parameters: { batchMs: 100 }, batches: 100 }), 'interactive');
-  await context.expect.poll(() => worker.busy, { timeout: 5_000, interval: 5 }).toBe(1);
+  await context.expect.poll(() => worker.busy, { interval: 5 }).toBe(1);
   if (how === 'stopped') await line.redis.kill();
   else line.redis.freeze();
   const begun = performance.now();

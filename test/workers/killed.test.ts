@@ -81,9 +81,7 @@ test.concurrent('the chunk of a killed worker is made by its peer within seconds
   const order = aWhile();
   const outcome = line.outcome(order.key);
   const { jobId } = await line.queue.add(order, 'interactive');
-  await context.expect
-    .poll(() => line.queue.fate(jobId), { timeout: 5_000, interval: 20 })
-    .toEqual({ state: 'generating' });
+  await context.expect.poll(() => line.queue.fate(jobId), { interval: 20 }).toEqual({ state: 'generating' });
   await start();
   const begun = performance.now();
   await kill(first);
@@ -99,9 +97,7 @@ test.concurrent('the chunk of the only worker is made when it is started again',
   const order = aWhile();
   const outcome = line.outcome(order.key);
   const { jobId } = await line.queue.add(order, 'interactive');
-  await context.expect
-    .poll(() => line.queue.fate(jobId), { timeout: 5_000, interval: 20 })
-    .toEqual({ state: 'generating' });
+  await context.expect.poll(() => line.queue.fate(jobId), { interval: 20 }).toEqual({ state: 'generating' });
   await kill(only);
   await start();
   const begun = performance.now();
@@ -137,7 +133,7 @@ test.concurrent('a worker that is told to end finishes, says goodbye and leaves 
   await line.queue.add(order, 'interactive');
   // The queue says "generating" a moment before the worker knows: its heartbeat tells when it has begun.
   await context.expect
-    .poll(async () => (await living()).get(worker.pid ?? 0), { timeout: 5_000, interval: 20 })
+    .poll(async () => (await living()).get(worker.pid ?? 0), { interval: 20 })
     .toMatchObject({ busy: 1, threads: 1 });
   const exit = once(worker, 'exit');
   worker.kill('SIGTERM');

@@ -192,7 +192,7 @@ test('a worker over a real queue tells of every try: two that failed, and the th
   // Stopped in the middle of a chunk: what was spent on it is told before the worker is gone.
   const long = anOrder('busy', { parameters: { batchMs: 20 }, batches: 500 });
   await line.queue.add(long, 'interactive');
-  await expect.poll(async () => (await line.queue.find(long.key))?.state, { timeout: 5_000 }).toBe('generating');
+  await expect.poll(async () => (await line.queue.find(long.key))?.state).toBe('generating');
   await expect.poll(() => ledger.entries.length).toBe(4);
   await stop(50);
   expect(ledger.of('waste').at(-1)).toMatchObject({ cause: 'cancelled', ...about(long) });

@@ -118,7 +118,7 @@ test.concurrent('interactive orders overtake what is less urgent', async (contex
   const urgent = anOrder('quick');
   await line.queue.add(urgent, 'interactive');
   await line.worker();
-  await context.expect.poll(() => told.length, { timeout: 10_000 }).toBe(4);
+  await context.expect.poll(() => told.length).toBe(4);
   expect(told[0]).toBe(urgent.key);
 });
 
@@ -130,16 +130,16 @@ test.concurrent.for(['stopped', 'frozen'])(
     expect(await line.order(anOrder('quick'))).toMatchObject({ generated: true });
     if (how === 'stopped') await line.redis.kill();
     else line.redis.freeze();
-    await context.expect.poll(() => line.queue.ping(), { timeout: 3_000 }).toBe(false);
+    await context.expect.poll(() => line.queue.ping()).toBe(false);
     // Longer than a lock holds.
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     if (how === 'stopped') await line.redis.restart();
     else line.redis.thaw();
-    await context.expect.poll(() => line.queue.ping(), { timeout: 5_000, interval: 20 }).toBe(true);
+    await context.expect.poll(() => line.queue.ping(), { interval: 20 }).toBe(true);
     const begun = performance.now();
     const order = anOrder('quick');
     await line.queue.add(order, 'interactive');
-    await context.expect.poll(() => line.chunks.head(order.chunk), { timeout: 5_000, interval: 20 }).toBeDefined();
+    await context.expect.poll(() => line.chunks.head(order.chunk), { interval: 20 }).toBeDefined();
     expect(performance.now() - begun).toBeLessThan(3_000);
   },
 );
@@ -149,9 +149,9 @@ test.concurrent('a job that ends while Redis is away is done when it is back', a
   const { worker } = await line.worker();
   const order = anOrder('slow', { parameters: { batchMs: 400 } });
   await line.queue.add(order, 'interactive');
-  await context.expect.poll(() => worker.busy, { timeout: 5_000, interval: 5 }).toBe(1);
+  await context.expect.poll(() => worker.busy, { interval: 5 }).toBe(1);
   line.redis.freeze();
-  await context.expect.poll(() => worker.counters.generated, { timeout: 10_000 }).toBe(1);
+  await context.expect.poll(() => worker.counters.generated).toBe(1);
   const outcome = line.outcome(order.key);
   line.redis.thaw();
   expect(await outcome).toMatchObject({ key: order.key });

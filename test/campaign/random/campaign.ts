@@ -20,7 +20,7 @@ const MiB = 1024 * 1024;
 /** Of the disk, which the chunks' capacity leaves some of: records, ledger and unfinished writes take space too. */
 const diskBytes = 64 * MiB;
 /** Less than all datasets together, so that something is evicted all the time. */
-const capacityBytes = 6 * MiB;
+const capacityBytes = 8 * MiB;
 const lanes = 16;
 /** Between two times of being left alone: counted in operations, so that it is the same with every replay. */
 const operationsInRound = 300;

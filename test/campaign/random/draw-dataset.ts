@@ -1,5 +1,6 @@
 // How a dataset is drawn: mostly small, because a campaign is many requests and not much of any.
 import type { JsonObject } from '../../../core/derivation.ts';
+import type { EventCost } from '../../../generators/generator.ts';
 import { builtInGenerators as registry } from './generators.ts';
 import type { PlannedDataset } from './operations.ts';
 import type { Prng } from './prng.ts';
@@ -32,6 +33,18 @@ export function readerOf({ generator }: PlannedDataset): string | undefined {
   const columns = registry.find(generator)?.columns.map(({ name }) => name) ?? [];
   const readers = registry.list().filter(({ input }) => input === 'required');
   return readers.find(({ inputColumns = [] }) => inputColumns.every((name) => columns.includes(name)))?.name;
+}
+
+/** Of one event, before compression. */
+export function rawBytesOf(dataset: PlannedDataset, all: readonly PlannedDataset[]): number {
+  return costOf(dataset, all).rawBytes;
+}
+
+function costOf({ generator, parameters, input }: PlannedDataset, all: readonly PlannedDataset[]): EventCost {
+  const known = registry.find(generator);
+  const read = input === undefined ? undefined : all[input];
+  if (known === undefined) throw new RangeError(`${generator} is not registered.`);
+  return known.cost(known.parameters.parse(parameters), read && costOf(read, all));
 }
 
 /** Events of a detector are large, and a chunk of too many of them is refused. */

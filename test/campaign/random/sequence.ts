@@ -1,6 +1,6 @@
 // What a campaign does, one operation after another: a pure function of the seed. What is drawn depends on what was drawn
 // before and never on an answer, so that the same seed gives the same operations whatever the processes make of them.
-import { drawDataset, readerOf } from './draw-dataset.ts';
+import { drawDataset, rawBytesOf, readerOf } from './draw-dataset.ts';
 import { type Fault, type FaultKind, faultWeights, planFault } from './fault-plan.ts';
 import type {
   BatchWishes,
@@ -24,6 +24,9 @@ const newFor = 200;
 /** The most datasets that are pinned, and their size: what stays for ever must leave room for the rest. */
 const pinnedMax = 3;
 const pinnedEventsMax = 1200;
+/** Of a batch, and how many are paused at a time: likewise. */
+const batchRawBytesMax = 600_000;
+const pausedMax = 3;
 /** One behind the other. */
 const inputsMax = 5;
 const pauseMsMax = 80;
@@ -71,6 +74,7 @@ export class Sequence {
   readonly #drawnAt: number[] = [];
   readonly #retired = new Set<number>();
   readonly #pinned = new Set<number>();
+  readonly #paused = new Set<number>();
   #batches = 0;
   #requests = 0;
   #drawn = 0;
@@ -135,14 +139,13 @@ export class Sequence {
       case 'batch': {
         this.#batches++;
         const dataset = this.#dataset();
-        return { kind, api, dataset: dataset.index, ...this.#span(dataset), ...this.#batchWishes(dataset) };
+        return { kind, api, dataset: dataset.index, ...this.#batchSpan(dataset), ...this.#batchWishes(dataset) };
       }
       case 'look at batch':
       case 'pause batch':
       case 'resume batch':
       case 'cancel batch':
-        // Mostly the latest: the others have ended.
-        return { kind, api, batch: Math.max(0, this.#batches - 1 - random.pick([0, 0, 0, 1, 2, random.whole(0, 20)])) };
+        return this.#ofBatch(kind, api);
       case 'provenance': {
         const dataset = this.#dataset();
         return { kind, api, dataset: dataset.index, event: random.whole(1, dataset.events) };
@@ -222,6 +225,27 @@ export class Sequence {
     if (kind === 'leaving') return { kind, afterBytes: random.pick([0, 1, 1000, 30_000, 300_000]) };
     if (kind === 'slow') return { kind, pauseMs: random.whole(10, 200), pauses: random.whole(1, 15) };
     return { kind };
+  }
+
+  /** A batch holds what it has until it ends: more than the store takes would be in everybody's way for ever. */
+  #batchSpan(dataset: PlannedDataset): Span {
+    const { startEvent, lastEvent } = this.#span(dataset);
+    const eventsMax = Math.floor(batchRawBytesMax / rawBytesOf(dataset, this.#datasets));
+    return { startEvent, lastEvent: Math.min(lastEvent, startEvent + eventsMax) };
+  }
+
+  /** Of one of the latest, mostly: the others have ended. For the same reason only a few are paused at a time. */
+  #ofBatch(kind: 'look at batch' | 'pause batch' | 'resume batch' | 'cancel batch', api: number): ClientOperation {
+    const random = this.#random;
+    const batch = Math.max(0, this.#batches - 1 - random.pick([0, 0, 0, 1, 2, random.whole(0, 20)]));
+    const [oldest] = this.#paused;
+    if (kind === 'pause batch' && oldest !== undefined && this.#paused.size >= pausedMax) {
+      this.#paused.delete(oldest);
+      return { kind: 'resume batch', api, batch: oldest };
+    }
+    if (kind === 'pause batch') this.#paused.add(batch);
+    else if (kind !== 'look at batch') this.#paused.delete(batch);
+    return { kind, api, batch };
   }
 
   #batchWishes({ index, events }: PlannedDataset): BatchWishes {
