@@ -54,8 +54,11 @@ export interface Reconciled {
 const marginMsDefault = 60_000;
 /** Between the time of a generation and the store's time of the object: the writing, and clocks that differ. */
 const slackMs = 3_600_000;
-/** A put so much before the object's time was of an earlier object. */
-const laterMs = 600_000;
+/**
+ * A put that was told for so long before the object's time may be of an earlier object: the trailer knows. What takes longer to
+ * write than this, or is written by a clock so different from the store's, costs one more small read.
+ */
+const laterMs = 5_000;
 const trailersAtOnce = 16;
 /** Entries recorded between two flushes. */
 const flushEvery = 8192;
@@ -160,7 +163,7 @@ export class Reconciler {
       signal?.throwIfAborted();
       told.see(stored.chunk);
       if (stored.modifiedAtMs < span.sinceMs || stored.modifiedAtMs >= span.untilMs) continue;
-      if (told.isStoredSince(stored.chunk, stored.modifiedAtMs - laterMs)) continue;
+      if (told.isStoredSince(stored.chunk, stored.modifiedAtMs - laterMs, stored.bytes)) continue;
       untold.push(stored);
       if (untold.length === trailersAtOnce) await add();
     }

@@ -57,10 +57,11 @@ export class ToldChunks {
     this.#seen.set(this.#table.numberOf(chunk), 1);
   }
 
-  /** Whether the ledger has it as stored, made and put at the same time and not before this one. */
-  isStoredSince(ref: ChunkRef, atMs: number): boolean {
+  /** Whether the ledger has it as stored, of this size, made and put at the same time and not before this one. */
+  isStoredSince(ref: ChunkRef, atMs: number, bytes: number): boolean {
     const chunk = this.#table.numberOf(ref);
     const putAtMs = this.#putAtMs.get(chunk);
+    if (this.#bytes.get(chunk) !== bytes) return false;
     return this.#state.get(chunk) === stored && putAtMs >= atMs && this.#generatedAtMs.get(chunk) === putAtMs;
   }
 

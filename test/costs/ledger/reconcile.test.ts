@@ -150,6 +150,19 @@ test('a chunk made again after an eviction, and not told, is told again', async 
   expect((await entries()).map(({ atMs }) => atMs)).toEqual([before, before, madeAtMs, madeAtMs]);
 });
 
+test('a chunk made again soon, of whose end and new making nobody told, is told again', async () => {
+  // Damaged, put away and made again in a minute, by processes that were killed; or in a second, of another size.
+  for (const other of [{ atMs: madeAtMs - 60_000 }, { atMs: madeAtMs - 1000, bytes: chunkBytes + 1 }]) {
+    const { reconcile, make, entries, ledger, clock } = setUp();
+    for (const entry of told((await make(0)).chunk)) ledger.record({ ...entry, ...other });
+    await ledger.flush();
+    clock.nowMs += hour;
+    expect(await reconcile({ all: true })).toMatchObject({ added: 1, lost: 0 });
+    expect((await entries()).map(({ atMs }) => atMs)).toEqual([other.atMs, other.atMs, madeAtMs, madeAtMs]);
+    expect(await reconcile({ all: true })).toMatchObject({ added: 0, lost: 0 });
+  }
+});
+
 test('a chunk that a late put brought back after its eviction is told stored again, and made once', async () => {
   for (const isMakingTold of [true, false]) {
     const { reconcile, make, entries, ledger, clock } = setUp();
