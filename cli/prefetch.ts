@@ -113,8 +113,10 @@ async function lock(folder: string): Promise<() => void> {
 }
 
 /** Resolves when the line has left this process. Whoever does not read it holds it up, but not the end: the signal's reason. */
-function print(line: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
+async function print(line: string, signal: AbortSignal): Promise<void> {
+  // One that came while nothing was being written is not heard any more.
+  signal.throwIfAborted();
+  await new Promise<void>((resolve, reject) => {
     const leave = () => reject(signal.reason);
     signal.addEventListener('abort', leave, { once: true });
     process.stdout.write(`${line}\n`, (error) => {
