@@ -58,11 +58,9 @@ test('a range larger than the store arrives whole, the store stays within its ca
   const lastVirtual = items.findLast((run) => run.state === 'virtual')?.lastChunk ?? 0;
   const firstStored = items.find((run) => run.state === 'materialized')?.firstChunk ?? 0;
   expect([items[0]?.state, items.at(-1)?.state]).toEqual(['virtual', 'materialized']);
-  expect(lastVirtual - firstStored).toBeLessThan(4);
+  expect(lastVirtual - firstStored).toBeLessThan(8);
   await expect
-    .poll(async () => /evoke_worker_chunks_evicted_total\{[^}]*\) (\d+)/.exec(await metrics())?.[1], {
-      timeout: 10_000,
-    })
+    .poll(async () => /evoke_worker_chunks_evicted_total\{[^}]*\} (\d+)/.exec(await metrics())?.[1])
     .toMatch(/^[1-9]/);
 });
 

@@ -1,4 +1,5 @@
 // Work that is done while nobody waits on a connection: batches, requests that are answered later, event ranges.
+import { setTimeout as pause } from 'node:timers/promises';
 import { lfnOf } from '../../../core/files.ts';
 import type { Call } from './client.ts';
 import { jsonOf, told } from './client.ts';
@@ -43,6 +44,8 @@ export async function workOperation(operation: WorkOperation, stage: Stage): Pro
 }
 
 const none = 'it was never accepted';
+const againMs = 500;
+const triesMax = 60;
 
 async function askLater(operation: OperationOf<'ask later'>, stage: Stage): Promise<string> {
   const { model } = stage;
@@ -148,10 +151,15 @@ export async function steer(
 ): Promise<string> {
   if (work?.id === undefined) return none;
   const target = `/v1/batches/${work.id}`;
-  const exchanged = await ask(api, target, { method: 'PATCH', json: { state } }, stage);
-  const answer = expectStatus(`PATCH ${target}`, exchanged, 200, 409);
-  if (answer?.status === 200) check(`PATCH ${target}`, work, jsonOf(answer) as WorkShown, exchanged.fromMs);
-  return `${target} ${state} → ${told(exchanged.outcome)}`;
+  for (let tries = 1; ; tries++) {
+    const exchanged = await ask(api, target, { method: 'PATCH', json: { state } }, stage);
+    const answer = expectStatus(`PATCH ${target}`, exchanged, 200, 409);
+    if (answer?.status === 200) check(`PATCH ${target}`, work, jsonOf(answer) as WorkShown, exchanged.fromMs);
+    // What is not resumed holds its chunks, and would in the end take all room there is.
+    const isToBeRepeated = answer === undefined && state === 'running' && tries < triesMax;
+    if (!isToBeRepeated) return `${target} ${state} → ${told(exchanged.outcome)} after ${tries}`;
+    await pause(againMs);
+  }
 }
 
 export async function cancel(api: number, place: string, work: WorkModel | undefined, stage: Stage): Promise<string> {

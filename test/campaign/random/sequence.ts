@@ -23,7 +23,7 @@ const livingMin = 12;
 const newFor = 200;
 /** The most datasets that are pinned, and their size: what stays for ever must leave room for the rest. */
 const pinnedMax = 3;
-const pinnedEventsMax = 1200;
+const pinnedRawBytesMax = 900_000;
 /** Of a batch, and how many are paused at a time: likewise. */
 const batchRawBytesMax = 600_000;
 const pausedMax = 3;
@@ -153,7 +153,7 @@ export class Sequence {
       case 'event ranges':
         return { kind, api, ranges: this.#eventRanges() };
       case 'pin':
-        return { kind, api, dataset: this.#pin() };
+        return this.#pin(api);
       case 'unpin':
         return { kind, api, dataset: this.#unpin() };
       case 'retire':
@@ -248,11 +248,11 @@ export class Sequence {
     return { kind, api, batch };
   }
 
-  #batchWishes({ index, events }: PlannedDataset): BatchWishes {
+  #batchWishes(dataset: PlannedDataset): BatchWishes {
     const random = this.#random;
     const budget = random.percent(15) ? { budgetCpuSeconds: random.pick([1e-6, 0.05, 100]) } : {};
-    const pin = random.percent(10) && events <= pinnedEventsMax && this.#pinned.size < pinnedMax;
-    if (pin) this.#pinned.add(index);
+    const pin = random.percent(10) && this.#mayBePinned(dataset);
+    if (pin) this.#pinned.add(dataset.index);
     return { priority: random.whole(0, 9), hold: random.pick([0, 0, 2]), pin, ...budget };
   }
 
@@ -263,12 +263,17 @@ export class Sequence {
     });
   }
 
-  #pin(): number {
-    const small = this.#datasets.filter(({ events, index }) => events <= pinnedEventsMax && !this.#pinned.has(index));
-    if (this.#pinned.size >= pinnedMax || small.length === 0) return this.#random.pick([...this.#pinned, 0]);
-    const { index } = this.#random.pick(small);
-    this.#pinned.add(index);
-    return index;
+  #mayBePinned(dataset: PlannedDataset): boolean {
+    if (this.#pinned.size >= pinnedMax || this.#pinned.has(dataset.index)) return false;
+    return rawBytesOf(dataset, this.#datasets) * dataset.events <= pinnedRawBytesMax;
+  }
+
+  #pin(api: number): ClientOperation {
+    const small = this.#datasets.filter((dataset) => this.#mayBePinned(dataset));
+    if (small.length === 0) return { kind: 'unpin', api, dataset: this.#unpin() };
+    const { index: dataset } = this.#random.pick(small);
+    this.#pinned.add(dataset);
+    return { kind: 'pin', api, dataset };
   }
 
   #unpin(): number {
