@@ -303,7 +303,7 @@ test('a batch of a million chunks is one small record, accepted in well under a 
     await service.call('/v1/batches'); // the first call that finds Redis gone waits a little
     const begun = performance.now();
     const reply = await post({ dataset: 'test:huge' });
-    expect(performance.now() - begun).toBeLessThan(500);
+    expect(performance.now() - begun).toBeLessThan(1_000);
     expect(reply.json()).toMatchObject({ state: 'pending', chunks: 1_000_000 });
     const { id } = reply.json();
     expect((await service.call('/v1/batches?limit=1')).json().items[0].id).toBe(id);

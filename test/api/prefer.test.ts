@@ -67,5 +67,5 @@ test('any text at all is read, and quickly', () => {
   ]) {
     parsePrefer(text);
   }
-  expect(performance.now() - begun).toBeLessThan(500);
+  expect(performance.now() - begun).toBeLessThan(2_000);
 });

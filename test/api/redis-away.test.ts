@@ -16,7 +16,7 @@ async function hitsAreServedAndMissesRefused(): Promise<void> {
   expect(hit.headers['cache-status']).toBe('evoke; hit');
   const asked = performance.now();
   const miss = await service.call(`${path}/events/101-200`);
-  expect(performance.now() - asked).toBeLessThan(2000);
+  expect(performance.now() - asked).toBeLessThan(5_000);
   expect(miss.status).toBe(503);
   expect(miss.json()).toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   expect(Number(miss.headers['retry-after'])).toBeGreaterThan(0);
@@ -35,7 +35,7 @@ async function hitsAreServedAndMissesRefused(): Promise<void> {
   expect((await service.call('/v1/workers')).status).toBe(503);
   const started = performance.now();
   const ready = await service.call('/readyz');
-  expect(performance.now() - started).toBeLessThan(1500);
+  expect(performance.now() - started).toBeLessThan(5_000);
   expect(ready.status).toBe(200);
   expect(ready.json()).toEqual({ status: 'degraded', missing: ['queue', 'worker', 'scheduler'] });
   expect((await service.call('/healthz')).status).toBe(200);

@@ -57,7 +57,7 @@ test.concurrent('with Redis away a board answers in time that it is away, and is
   const begun = performance.now();
   await expect(board.read('batch', 'a')).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   await expect(board.publish('batch', 'a', {}, 60)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
-  expect(performance.now() - begun).toBeLessThan(2_500);
+  expect(performance.now() - begun).toBeLessThan(5_000);
   await redis.restart();
   await context.expect.poll(() => board.read('batch', 'a').catch(() => 'away')).toBeUndefined();
 });

@@ -229,7 +229,7 @@ test.concurrent.for(['frozen', 'stopped'])(
     ];
     await Promise.all(methods.map((method) => expect(method()).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })));
     expect(await line.queue.ping()).toBe(false);
-    expect(performance.now() - begun).toBeLessThan(1_900);
+    expect(performance.now() - begun).toBeLessThan(5_000);
     if (how === 'frozen') line.redis.thaw();
     else await line.redis.restart();
     await context.expect.poll(() => line.queue.ping(), { interval: 20 }).toBe(true);

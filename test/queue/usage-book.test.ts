@@ -73,5 +73,5 @@ test('with Redis frozen the book refuses in time', async () => {
   redis.freeze();
   const begun = performance.now();
   await expect(book.reserve('a', 1, 100)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
-  expect(performance.now() - begun).toBeLessThan(1_900);
+  expect(performance.now() - begun).toBeLessThan(5_000);
 });

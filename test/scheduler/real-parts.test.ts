@@ -103,7 +103,7 @@ test('a chunk that cannot be made is told with event, attempts and last words, a
   await expect((await open(dataset)).next()).rejects.toMatchObject({ code: 'GENERATION_FAILED', details });
   const again = performance.now();
   await expect((await open(dataset)).next()).rejects.toMatchObject({ code: 'GENERATION_FAILED', details });
-  expect(performance.now() - again).toBeLessThan(100);
+  expect(performance.now() - again).toBeLessThan(2_000);
   expect(flights.stats.refused).toBe(1);
 });
 

@@ -24,13 +24,13 @@ test.concurrent('a stopping worker finishes what it can in time, and takes nothi
 test.concurrent('what cannot be finished in time goes back, is not counted as a failure, and the next worker makes it', async (context) => {
   const line = await Line.start(context);
   const first = await line.worker({ attempts: 1 });
-  const order = anOrder('slow', { parameters: { batchMs: 20 }, batches: 30 });
+  const order = anOrder('slow', { parameters: { batchMs: 20 }, batches: 100 });
   const outcome = line.outcome(order.key);
   const { jobId } = await line.queue.add(order, 'interactive');
   await context.expect.poll(() => first.worker.busy, { interval: 5 }).toBe(1);
   const stopping = performance.now();
   await first.stop(50);
-  expect(performance.now() - stopping).toBeLessThan(2_500);
+  expect(performance.now() - stopping).toBeLessThan(10_000);
   expect(first.worker.counters).toMatchObject({ putBack: 1, generated: 0, failed: 0 });
   expect(await line.queue.fate(jobId)).toEqual({ state: 'queued' });
   const next = await line.worker({ attempts: 1 });
@@ -42,7 +42,7 @@ test.concurrent('what cannot be finished in time goes back, is not counted as a 
 test.concurrent('a waiting peer takes over what a stopping worker puts back', async (context) => {
   const line = await Line.start(context);
   const first = await line.worker();
-  const order = anOrder('slow', { parameters: { batchMs: 20 }, batches: 20 });
+  const order = anOrder('slow', { parameters: { batchMs: 20 }, batches: 100 });
   const outcome = line.outcome(order.key);
   await line.queue.add(order, 'interactive');
   await context.expect.poll(() => first.worker.busy, { interval: 5 }).toBe(1);
@@ -63,7 +63,7 @@ test.concurrent('a generator that does not look up is ended by force, and its ch
   await new Promise((resolve) => setTimeout(resolve, 200));
   const begun = performance.now();
   await stop(0);
-  expect(performance.now() - begun).toBeLessThan(6_000);
+  expect(performance.now() - begun).toBeLessThan(15_000);
   expect(worker.counters).toMatchObject({ putBack: 1, failed: 0, retried: 0 });
   expect(await line.queue.fate(jobId)).toEqual({ state: 'queued' });
 });

@@ -140,7 +140,7 @@ test.concurrent.for(['stopped', 'frozen'])(
     const order = anOrder('quick');
     await line.queue.add(order, 'interactive');
     await context.expect.poll(() => line.chunks.head(order.chunk), { interval: 20 }).toBeDefined();
-    expect(performance.now() - begun).toBeLessThan(3_000);
+    expect(performance.now() - begun).toBeLessThan(10_000);
   },
 );
 
